@@ -1,0 +1,462 @@
+"""RNN, LSTM and GRU: torch.nn's layers, plus lengths, single steps and a choice of kernels.
+
+Constructor arguments, parameter names, state dict and results are those of :mod:`torch.nn`, so
+that either class can take the other's place. The shape legend is in :mod:`unspool.nn.stack`.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from unspool.nn import fused, reference
+from unspool.nn.lengths import check_lengths
+from unspool.nn.stack import Route, Stack, State, Weights
+
+ROUTES: dict[str, Route] = {"torch": fused.run, "reference": reference.run}
+
+Hidden = Tensor | tuple[Tensor, Tensor]
+"""``h`` for RNN and GRU, ``(h, c)`` for LSTM."""
+
+
+def kernel() -> str:
+    """Name the execution route that the environment variable ``UNSPOOL_KERNEL`` chooses.
+
+    It is read at every forward pass, so a running program can change it.
+
+    Returns
+    -------
+    str
+        ``"torch"`` (the default; torch's own fused kernels) or ``"reference"`` (the plain-torch
+        twin of :mod:`unspool.nn.reference`, slow and differentiable any number of times).
+
+    Raises
+    ------
+    ValueError
+        If the variable has another value.
+    """
+    name = os.environ.get("UNSPOOL_KERNEL") or "torch"
+    if name not in ROUTES:
+        raise ValueError(
+            f"UNSPOOL_KERNEL has {name!r}, expected one of {', '.join(ROUTES)}; "
+            "set one of these or unset it"
+        )
+    return name
+
+
+class _Recurrent(nn.RNNBase):
+    """What RNN, LSTM and GRU add to their namesakes in torch.nn."""
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Hidden | None = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+    ) -> tuple[Any, Any]:
+        """Run the layers over whole sequences.
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            Shape (T, B, F), (B, T, F) with ``batch_first``, or (T, F) for one sequence.
+        hx : Tensor or tuple of two Tensors, optional
+            The initial state, zeros if absent: h of shape (L·D, B, P); for an LSTM (h, c) with c
+            of shape (L·D, B, H). Without B for one sequence.
+        lengths : Tensor or sequence of int, shape (B,), optional
+            Number of valid steps of each sequence of a right-padded batch, 0..T in any order.
+            What stands in the padding has no influence on values or gradients, not even NaN.
+
+        Returns
+        -------
+        output : Tensor or PackedSequence
+            h of the last layer after each step, directions side by side: shaped like the input
+            with D·P features. Zero where a step is padding.
+        state : Tensor or tuple of two Tensors
+            The state after each sequence's last valid step, shaped like ``hx``; the initial state
+            for a sequence of length 0. The backward direction starts at the sequence's own end.
+
+        Raises
+        ------
+        ValueError
+            If the lengths do not fit the batch, are given with a PackedSequence or with a single
+            sequence, or if ``UNSPOOL_KERNEL`` names no kernel.
+        RuntimeError, ValueError
+            As in torch.nn, if input or state have a wrong shape or dtype.
+        """
+        route = kernel()
+        if lengths is None and route == "torch":
+            result: tuple[Any, Any] = super().forward(input, hx)
+            return result
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(ROUTES[route], input, hx, lengths)
+        return self._forward_padded(ROUTES[route], input, hx, lengths)
+
+    def step(self, x_t: Tensor, state: Hidden | None = None) -> tuple[Tensor, Any]:
+        """Run the layers over one step, for sequences that arrive step by step.
+
+        T calls, each with the state that the call before returned, equal one forward pass over T
+        steps (in evaluation: in training each step draws its own dropout, as in torch.nn).
+
+        Parameters
+        ----------
+        x_t : Tensor, shape (B, F) or (F,)
+            The input at this step, of a batch or of one sequence.
+        state : Tensor or tuple of two Tensors, optional
+            What the call before returned; shaped like ``hx`` of :meth:`forward`. Zeros if absent.
+
+        Returns
+        -------
+        output : Tensor, shape (B, P) or (P,)
+            h of the last layer after this step.
+        state : Tensor or tuple of two Tensors
+            To be given to the next call.
+
+        Raises
+        ------
+        ValueError
+            If the layer is bidirectional, or ``x_t`` has neither one nor two dimensions.
+
+        Examples
+        --------
+        >>> import torch
+        >>> layer = GRU(3, 4)
+        >>> state = None
+        >>> for x_t in torch.zeros(5, 3):
+        ...     output, state = layer.step(x_t, state)
+        >>> output.shape, state.shape
+        (torch.Size([4]), torch.Size([1, 4]))
+        """
+        if self.bidirectional:
+            raise ValueError(
+                "step() has a bidirectional layer, expected one direction: the backward direction "
+                "starts at the end of the sequence, which has not arrived yet; "
+                "use forward() on the whole sequence, or bidirectional=False"
+            )
+        if x_t.dim() not in (1, 2):
+            raise ValueError(
+                f"x_t has shape {tuple(x_t.shape)}, expected (B, F) or (F,); "
+                "pass a single step, or use forward() for several"
+            )
+        step_dim = 1 if self.batch_first and x_t.dim() == 2 else 0
+        output, state = self(x_t.unsqueeze(step_dim), state)
+        return output.squeeze(step_dim), state
+
+    def _forward_padded(
+        self,
+        route: Route,
+        input: Tensor,
+        hx: Hidden | None,
+        lengths: Tensor | Sequence[int] | None,
+    ) -> tuple[Tensor, Hidden]:
+        name = type(self).__name__
+        if input.dim() not in (2, 3):
+            raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+        is_batched = input.dim() == 3
+        if lengths is not None and not is_batched:
+            raise ValueError(
+                f"lengths has been given with one sequence of shape {tuple(input.shape)}, "
+                "expected a batch; pass input[:length] instead"
+            )
+        batch_dim = 0 if self.batch_first else 1
+        if not is_batched:
+            input = input.unsqueeze(batch_dim)
+        batch_size, steps = input.size(batch_dim), input.size(1 - batch_dim)
+        state = self._initial_state(input, batch_size, hx, is_batched)
+        self.check_forward_args(input, self._as_hidden(state), None)  # type: ignore[arg-type]
+        if steps == 0:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+        if lengths is None:
+            lengths = torch.full((batch_size,), steps, device=input.device)
+        else:
+            lengths = check_lengths(lengths, batch_size, steps, input.device)
+
+        batch = input if self.batch_first else input.transpose(0, 1)  # (B, T, F)
+        output, state = route(self._stack(), batch, state, lengths, self._weights())
+
+        if not self.batch_first:
+            output = output.transpose(0, 1)
+        if not is_batched:
+            output = output.squeeze(batch_dim)
+            state = tuple(member.squeeze(1) for member in state)
+        return output, self._as_hidden(state)
+
+    def _forward_packed(
+        self,
+        route: Route,
+        packed: PackedSequence,
+        hx: Hidden | None,
+        lengths: Tensor | Sequence[int] | None,
+    ) -> tuple[PackedSequence, Hidden]:
+        if lengths is not None:
+            raise ValueError(
+                "lengths has been given with a PackedSequence, expected one of the two; "
+                "a PackedSequence knows its lengths: leave them out"
+            )
+        state = self._initial_state(packed.data, int(packed.batch_sizes[0]), hx, is_batched=True)
+        hidden = self._as_hidden(state)
+        self.check_forward_args(packed.data, hidden, packed.batch_sizes)  # type: ignore[arg-type]
+
+        batch, lengths = pad_packed_sequence(packed, batch_first=True)  # (B, T, F)
+        lengths = lengths.to(batch.device)
+        output, state = route(self._stack(), batch, state, lengths, self._weights())
+
+        return _pack_like(packed, output, lengths), self._as_hidden(state)
+
+    def _initial_state(
+        self, input: Tensor, batch_size: int, hx: Hidden | None, is_batched: bool
+    ) -> State:
+        """Return the initial state with a batch dimension; zeros if there is none."""
+        rows = self.num_layers * (2 if self.bidirectional else 1)
+        if hx is None:
+            sizes = [self.proj_size or self.hidden_size, self.hidden_size]
+            members = 2 if self.mode == "LSTM" else 1
+            return tuple(input.new_zeros(rows, batch_size, size) for size in sizes[:members])
+        state = tuple(hx) if self.mode == "LSTM" else (hx,)
+        dims, kind = (3, "batched") if is_batched else (2, "unbatched")
+        for member in state:
+            if member.dim() != dims:
+                raise RuntimeError(
+                    f"For {kind} {dims}-D input, hx should also be {dims}-D "
+                    f"but got {member.dim()}-D tensor"
+                )
+        return state if is_batched else tuple(member.unsqueeze(1) for member in state)
+
+    def _as_hidden(self, state: State) -> Hidden:
+        return (state[0], state[1]) if self.mode == "LSTM" else state[0]
+
+    def _stack(self) -> Stack:
+        return Stack(
+            cell=self.mode.lower(),  # type: ignore[arg-type]
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout if self.training else 0.0,
+        )
+
+    def _weights(self) -> list[Weights]:
+        return [self._layer_weights(*layer) for layer in self.all_weights]
+
+    def _layer_weights(self, weight_ih: Tensor, weight_hh: Tensor, *others: Tensor) -> Weights:
+        bias_ih, bias_hh = others[:2] if self.bias else (None, None)
+        weight_hr = others[-1] if self.proj_size > 0 else None
+        return Weights(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
+
+
+def _pack_like(packed: PackedSequence, output: Tensor, lengths: Tensor) -> PackedSequence:
+    """Pack outputs (B, T, D·P) in exactly the order in which the input was packed."""
+    if packed.sorted_indices is not None:
+        output = output.index_select(0, packed.sorted_indices)
+        lengths = lengths.index_select(0, packed.sorted_indices)
+    data = pack_padded_sequence(output, lengths.cpu(), batch_first=True).data
+    return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+
+
+class RNN(_Recurrent, nn.RNN):
+    """A simple recurrent network (Elman 1990): :class:`torch.nn.RNN`, plus lengths and steps.
+
+    h' = φ(W_ih x + b_ih + W_hh h + b_hh), with φ tanh or the rectifier.
+
+    Parameters
+    ----------
+    input_size : int
+        Features F of the input at a step.
+    hidden_size : int
+        Size H of the state.
+    num_layers : int, default 1
+        Number of layers L, each reading the outputs of the one below.
+    nonlinearity : {"tanh", "relu"}, default "tanh"
+        φ.
+    bias : bool, default True
+        Whether the layers have biases.
+    batch_first : bool, default False
+        Whether input and output are (B, T, ·) instead of (T, B, ·); states are not affected.
+    dropout : float, default 0.0
+        Probability with which an output of a layer but the last is zeroed in training.
+    bidirectional : bool, default False
+        Whether each layer also reads the sequence from its end.
+    device, dtype : optional
+        Of the parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As torch.nn.RNN, if an argument is out of range or of a wrong type.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = RNN(3, 4, batch_first=True)
+    >>> output, h = layer(torch.zeros(2, 5, 3), lengths=[5, 2])
+    >>> output.shape, h.shape
+    (torch.Size([2, 5, 4]), torch.Size([1, 2, 4]))
+    """
+
+
+class LSTM(_Recurrent, nn.LSTM):
+    """Long short-term memory: :class:`torch.nn.LSTM`, plus lengths, steps and a forget bias.
+
+    The network of Hochreiter and Schmidhuber (1997) with the forget gate of Gers, Schmidhuber and
+    Cummins (2000) and, on request, the projection of Sak, Senior and Beaufays (2014); equations
+    in :func:`unspool.nn.reference.lstm_gates` and :func:`unspool.nn.reference.lstm_cell`. Weights
+    and biases hold their four gates in the order input i, forget f, candidate g, output o.
+
+    Parameters
+    ----------
+    input_size : int
+        Features F of the input at a step.
+    hidden_size : int
+        Size H of the state c, and of h if there is no projection.
+    num_layers : int, default 1
+        Number of layers L, each reading the outputs of the one below.
+    bias : bool, default True
+        Whether the layers have biases.
+    batch_first : bool, default False
+        Whether input and output are (B, T, ·) instead of (T, B, ·); states are not affected.
+    dropout : float, default 0.0
+        Probability with which an output of a layer but the last is zeroed in training.
+    bidirectional : bool, default False
+        Whether each layer also reads the sequence from its end.
+    proj_size : int, default 0
+        Size P to which h is projected; 0 for no projection.
+    device, dtype : optional
+        Of the parameters.
+    forget_bias : float, optional
+        Initial bias of the forget gates. A bias of 1.0 lets the network remember from the start
+        (Gers et al. 2000; Jozefowicz, Zaremba, Sutskever 2015); None draws it at random like the
+        other biases, as torch does. Of the two biases, ``bias_ih`` gets the value and ``bias_hh``
+        gets 0. It concerns the initialisation alone and is no part of the state dict.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As torch.nn.LSTM, if an argument is out of range or of a wrong type; and if
+        ``forget_bias`` is not a finite number, or is given without biases.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = LSTM(3, 4, batch_first=True, forget_bias=1.0)
+    >>> output, (h, c) = layer(torch.zeros(2, 5, 3), lengths=[5, 2])
+    >>> output.shape, h.shape, c.shape
+    (torch.Size([2, 5, 4]), torch.Size([1, 2, 4]), torch.Size([1, 2, 4]))
+    >>> bool((output[1, 2:] == 0).all())
+    True
+    >>> layer
+    LSTM(3, 4, batch_first=True, forget_bias=1.0)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        forget_bias: float | None = None,
+    ) -> None:
+        # Known before the base class initialises the parameters.
+        self.forget_bias = _check_forget_bias(forget_bias, bias)
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            device,
+            dtype,
+        )
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew, as torch.nn does, then set the forget gates' biases."""
+        super().reset_parameters()
+        if self.forget_bias is None:
+            return
+        forget = slice(self.hidden_size, 2 * self.hidden_size)  # gate order i, f, g, o
+        with torch.no_grad():
+            for weights in self._weights():
+                assert weights.bias_ih is not None  # a forget bias without biases is refused
+                assert weights.bias_hh is not None
+                weights.bias_ih[forget] = self.forget_bias
+                weights.bias_hh[forget] = 0.0
+
+    def extra_repr(self) -> str:
+        """Return the arguments that differ from their defaults."""
+        arguments = super().extra_repr()
+        return (
+            arguments
+            if self.forget_bias is None
+            else f"{arguments}, forget_bias={self.forget_bias}"
+        )
+
+
+class GRU(_Recurrent, nn.GRU):
+    """A gated recurrent unit (Cho et al. 2014): :class:`torch.nn.GRU`, plus lengths and steps.
+
+    As in torch, the reset gate acts after the recurrent product; equations in
+    :func:`unspool.nn.reference.gru_gates`. Weights and biases hold their three gates in the order
+    reset r, update z, candidate n.
+
+    Parameters
+    ----------
+    input_size : int
+        Features F of the input at a step.
+    hidden_size : int
+        Size H of the state.
+    num_layers : int, default 1
+        Number of layers L, each reading the outputs of the one below.
+    bias : bool, default True
+        Whether the layers have biases.
+    batch_first : bool, default False
+        Whether input and output are (B, T, ·) instead of (T, B, ·); states are not affected.
+    dropout : float, default 0.0
+        Probability with which an output of a layer but the last is zeroed in training.
+    bidirectional : bool, default False
+        Whether each layer also reads the sequence from its end.
+    device, dtype : optional
+        Of the parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As torch.nn.GRU, if an argument is out of range or of a wrong type.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = GRU(3, 4, batch_first=True, bidirectional=True)
+    >>> output, h = layer(torch.zeros(2, 5, 3), lengths=[5, 2])
+    >>> output.shape, h.shape
+    (torch.Size([2, 5, 8]), torch.Size([2, 2, 4]))
+    """
+
+
+def _check_forget_bias(forget_bias: float | None, bias: bool) -> float | None:
+    if forget_bias is None:
+        return None
+    if (
+        not isinstance(forget_bias, int | float)
+        or isinstance(forget_bias, bool)
+        or not math.isfinite(forget_bias)
+    ):
+        raise ValueError(
+            f"forget_bias has {forget_bias!r}, expected a finite number or None; 1.0 is usual"
+        )
+    if not bias:
+        raise ValueError(
+            f"forget_bias has {forget_bias!r} but bias is False, expected biases to set; "
+            "use bias=True, or leave forget_bias out"
+        )
+    return float(forget_bias)

@@ -1,0 +1,297 @@
+"""Values and gradients of the layers: against torch.nn, and whatever stands in the padding."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from unspool.nn import GRU, LSTM, RNN
+
+SETTINGS = settings(
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    # The fixture `route` sets the same environment variable for all examples.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+
+
+@dataclass(frozen=True)
+class Case:
+    cell: str
+    num_layers: int
+    bidirectional: bool
+    batch_first: bool
+    bias: bool
+    hidden_size: int
+    proj_size: int
+    lengths: tuple[int, ...]
+    steps: int
+    with_state: bool
+    seed: int
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        arguments = {
+            "input_size": 3,
+            "hidden_size": self.hidden_size,
+            "num_layers": self.num_layers,
+            "bias": self.bias,
+            "batch_first": self.batch_first,
+            "bidirectional": self.bidirectional,
+            "dtype": torch.float64,
+        }
+        if self.cell in ("tanh", "relu"):
+            arguments["nonlinearity"] = self.cell
+        if self.cell == "lstm":
+            arguments["proj_size"] = self.proj_size
+        return arguments
+
+    @property
+    def pair(self) -> tuple[nn.RNNBase, nn.RNNBase]:
+        """Our layer and torch's, with equal weights."""
+        ours, theirs = {"lstm": (LSTM, nn.LSTM), "gru": (GRU, nn.GRU)}.get(self.cell, (RNN, nn.RNN))
+        torch.manual_seed(self.seed)
+        layer, twin = ours(**self.arguments), theirs(**self.arguments)
+        layer.load_state_dict(twin.state_dict())
+        return layer, twin
+
+    def input(self, *, batched: bool = True) -> Tensor:
+        """A padded batch, or the first sequence of it."""
+        shape = (len(self.lengths), self.steps, 3)
+        x = torch.randn(shape, dtype=torch.float64)
+        if not batched:
+            return x[0].requires_grad_()
+        return (x if self.batch_first else x.transpose(0, 1)).contiguous().requires_grad_()
+
+    def state(self, *, batched: bool = True) -> tuple[Tensor, ...]:
+        """Initial states that require gradients; none for a case without."""
+        if not self.with_state:
+            return ()
+        rows = self.num_layers * (2 if self.bidirectional else 1)
+        batch = (len(self.lengths),) if batched else ()
+        sizes = [self.proj_size or self.hidden_size, self.hidden_size]
+        return tuple(
+            torch.randn(rows, *batch, size, dtype=torch.float64).requires_grad_()
+            for size in sizes[: 2 if self.cell == "lstm" else 1]
+        )
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn, *, shortest: int = 1, directions: tuple[bool, ...] = (False, True)
+) -> Case:
+    cell = draw(st.sampled_from(["tanh", "relu", "lstm", "gru"]))
+    hidden_size = draw(st.integers(1, 4))
+    lengths = draw(st.lists(st.integers(shortest, 5), min_size=1, max_size=4))
+    return Case(
+        cell=cell,
+        num_layers=draw(st.integers(1, 3)),
+        bidirectional=draw(st.sampled_from(directions)),
+        batch_first=draw(st.booleans()),
+        bias=draw(st.booleans()),
+        hidden_size=hidden_size,
+        proj_size=draw(st.integers(0, hidden_size - 1)) if cell == "lstm" else 0,
+        lengths=tuple(lengths),
+        steps=max(1, *lengths) + draw(st.integers(0, 2)),
+        with_state=draw(st.booleans()),
+        seed=draw(st.integers(0, 999)),
+    )
+
+
+def hidden(state: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...] | None:
+    """The form in which the layers take a state."""
+    return (state if len(state) > 1 else state[0]) if state else None
+
+
+def tensors(result: object) -> Iterator[Tensor]:
+    """All floating-point tensors of an output and a state."""
+    if isinstance(result, PackedSequence):
+        yield result.data
+    elif isinstance(result, Tensor):
+        yield result
+    else:
+        for member in result:
+            yield from tensors(member)
+
+
+def gradients(results: list[Tensor], sources: list[Tensor]) -> tuple[Tensor, ...]:
+    """Gradients of a fixed random linear function of the results."""
+    generator = torch.Generator().manual_seed(0)
+    loss = sum(
+        (result * torch.randn(result.shape, generator=generator, dtype=result.dtype)).sum()
+        for result in results
+    )
+    return torch.autograd.grad(loss, sources)
+
+
+def assert_same(
+    case: Case, x: Tensor, state: tuple[Tensor, ...], ours: object, theirs: object, pair: tuple
+) -> None:
+    """Values and every gradient are equal to 1e-10."""
+    ours, theirs = list(tensors(ours)), list(tensors(theirs))
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    layer, twin = pair
+    torch.testing.assert_close(
+        gradients(ours, [x, *state, *layer.parameters()]),
+        gradients(theirs, [x, *state, *twin.parameters()]),
+        rtol=1e-10,
+        atol=1e-10,
+    )
+
+
+@SETTINGS
+@given(case=cases(), batched=st.booleans())
+def test_equals_torch_on_tensors(route: str, case: Case, batched: bool) -> None:
+    layer, twin = case.pair
+    x, state = case.input(batched=batched), case.state(batched=batched)
+    ours, theirs = layer(x, hidden(state)), twin(x, hidden(state))
+    assert_same(case, x, state, ours, theirs, (layer, twin))
+
+
+@SETTINGS
+@given(case=cases(), is_sorted=st.booleans())
+def test_equals_torch_on_packed_sequences(route: str, case: Case, is_sorted: bool) -> None:
+    layer, twin = case.pair
+    x, state = case.input(), case.state()
+    lengths = torch.tensor(sorted(case.lengths, reverse=True) if is_sorted else case.lengths)
+    ours, theirs = (
+        module(
+            pack_padded_sequence(x, lengths, case.batch_first, enforce_sorted=is_sorted),
+            hidden(state),
+        )
+        for module in (layer, twin)
+    )
+    for received, expected in zip(ours[0][1:], theirs[0][1:], strict=True):
+        assert received is expected is None or torch.equal(received, expected)
+    assert_same(case, x, state, ours, theirs, (layer, twin))
+
+
+@SETTINGS
+@given(case=cases())
+def test_lengths_equal_torch_on_packed_sequences(route: str, case: Case) -> None:
+    layer, twin = case.pair
+    x, state = case.input(), case.state()
+    lengths = torch.tensor(case.lengths)
+    packed = pack_padded_sequence(x, lengths, case.batch_first, enforce_sorted=False)
+    output, final = twin(packed, hidden(state))
+    expected, _ = pad_packed_sequence(output, case.batch_first, total_length=case.steps)
+    ours = layer(x, hidden(state), lengths=lengths)
+    assert ours[0].shape == expected.shape
+    assert_same(case, x, state, ours, (expected, final), (layer, twin))
+
+
+@SETTINGS
+@given(case=cases(directions=(False,)), batched=st.booleans())
+def test_steps_equal_forward(route: str, case: Case, batched: bool) -> None:
+    layer, _ = case.pair
+    x, state = case.input(batched=batched), hidden(case.state(batched=batched))
+    expected, final = layer(x, state)
+    step_dim = 1 if batched and case.batch_first else 0
+    outputs = []
+    for x_t in x.unbind(step_dim):
+        output, state = layer.step(x_t, state)
+        outputs.append(output)
+    received = [torch.stack(outputs, step_dim), *tensors(state)]
+    torch.testing.assert_close(received, [expected, *tensors(final)], rtol=1e-10, atol=1e-10)
+
+
+@SETTINGS
+@given(case=cases(shortest=0))
+def test_batch_equals_each_sequence_alone(route: str, case: Case) -> None:
+    layer, _ = case.pair
+    x, state = case.input(), case.state()
+    batch_dim = 0 if case.batch_first else 1
+    output, final = layer(x, hidden(state), lengths=case.lengths)
+    (gradient,) = gradients([output], [x])
+    for b, length in enumerate(case.lengths):
+        h_0 = tuple(member[:, b] for member in state)
+        if length == 0:
+            assert not output.select(batch_dim, b).any()
+            initial = h_0 or tuple(torch.zeros_like(m[:, b]) for m in tensors(final))
+            assert all(map(torch.equal, (m[:, b] for m in tensors(final)), initial))
+            continue
+        alone = x.select(batch_dim, b)[:length].detach().requires_grad_()
+        expected = layer(alone, hidden(h_0))
+        received = [output.select(batch_dim, b)[:length], *(m[:, b] for m in tensors(final))]
+        torch.testing.assert_close(received, list(tensors(expected)), rtol=1e-10, atol=1e-10)
+        cotangent = torch.randn(
+            output.shape, generator=torch.Generator().manual_seed(0), dtype=output.dtype
+        ).select(batch_dim, b)[:length]
+        (expected_gradient,) = torch.autograd.grad(expected[0], alone, cotangent)
+        received_gradient = gradient.select(batch_dim, b)[:length]
+        torch.testing.assert_close(received_gradient, expected_gradient, rtol=1e-10, atol=1e-10)
+
+
+@SETTINGS
+@given(
+    case=cases(shortest=0),
+    filling=st.sampled_from([float("nan"), float("inf"), float("-inf"), 1e30]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_padding_changes_nothing(
+    route: str, case: Case, filling: float, dtype: torch.dtype
+) -> None:
+    layer = case.pair[0].to(dtype)
+    padding = torch.arange(case.steps) >= torch.tensor(case.lengths).unsqueeze(1)  # (B, T)
+    padding = (padding if case.batch_first else padding.T).unsqueeze(2)
+    x = case.input().detach().to(dtype)
+    state = tuple(member.detach().to(dtype).requires_grad_() for member in case.state())
+    runs = []
+    for value in (filling, 0.0):
+        filled = x.masked_fill(padding, value).requires_grad_()
+        results = list(tensors(layer(filled, hidden(state), lengths=case.lengths)))
+        runs.append((*results, *gradients(results, [filled, *state, *layer.parameters()])))
+        output, gradient = results[0], runs[-1][len(results)]
+        assert not output.masked_select(padding).any()
+        assert not gradient.masked_select(padding).any()
+    for received, expected in zip(*runs, strict=True):
+        assert torch.equal(received, expected)
+        assert received.isfinite().all()
+
+
+@SETTINGS
+@given(case=cases(), data=st.data())
+def test_order_of_the_batch_changes_nothing(route: str, case: Case, data: st.DataObject) -> None:
+    layer, _ = case.pair
+    order = data.draw(st.permutations(range(len(case.lengths))))
+    x, state = case.input(), case.state()
+    batch_dim = 0 if case.batch_first else 1
+    output, final = layer(x, hidden(state), lengths=case.lengths)
+    expected = [output.index_select(batch_dim, torch.tensor(order))]
+    expected += [member[:, order] for member in tensors(final)]
+    received = layer(
+        x.index_select(batch_dim, torch.tensor(order)),
+        hidden(tuple(member[:, order] for member in state)),
+        lengths=[case.lengths[b] for b in order],
+    )
+    torch.testing.assert_close(list(tensors(received)), expected, rtol=1e-10, atol=1e-10)
+
+
+@SETTINGS
+@given(case=cases())
+def test_full_lengths_are_no_lengths(route: str, case: Case) -> None:
+    layer, _ = case.pair
+    x, state = case.input(), hidden(case.state())
+    full = torch.full((len(case.lengths),), case.steps)
+    with_lengths, without = layer(x, state, lengths=full), layer(x, state)
+    assert all(map(torch.equal, tensors(with_lengths), tensors(without)))
+
+
+def test_backward_direction_starts_at_the_end_of_each_sequence(route: str) -> None:
+    # With all weights 1, no bias and inputs of 0 or more, a rectifier network adds up its inputs.
+    layer = RNN(1, 1, nonlinearity="relu", bias=False, batch_first=True, bidirectional=True)
+    for weight in layer.parameters():
+        nn.init.ones_(weight)
+    x = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 100.0], [100.0, 100.0, 100.0]]).unsqueeze(2)
+    output, h = layer(x, lengths=[3, 2, 0])
+    forward, backward = output.unbind(2)
+    assert forward.tolist() == [[1.0, 3.0, 6.0], [1.0, 3.0, 0.0], [0.0, 0.0, 0.0]]
+    assert backward.tolist() == [[6.0, 5.0, 3.0], [3.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
+    assert h.squeeze(2).tolist() == [[6.0, 3.0, 0.0], [6.0, 3.0, 0.0]]
