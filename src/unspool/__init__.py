@@ -1,0 +1,54 @@
+"""Unspool trains, explains and serves recurrent networks.
+
+The names below are loaded when they are first used, so that importing the package is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DataError": "unspool.errors",
+    "ModelFolderError": "unspool.errors",
+    "RecipeError": "unspool.errors",
+    "SaveError": "unspool.errors",
+    "SequenceClassifier": "unspool.estimators",
+    "TrainingError": "unspool.errors",
+    "UnspoolError": "unspool.errors",
+    "load": "unspool.estimators",
+}
+
+__all__ = [
+    "DataError",
+    "ModelFolderError",
+    "RecipeError",
+    "SaveError",
+    "SequenceClassifier",
+    "TrainingError",
+    "UnspoolError",
+    "load",
+]
+
+if TYPE_CHECKING:
+    from unspool.errors import (
+        DataError,
+        ModelFolderError,
+        RecipeError,
+        SaveError,
+        TrainingError,
+        UnspoolError,
+    )
+    from unspool.estimators import SequenceClassifier, load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unspool' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

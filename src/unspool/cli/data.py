@@ -1,0 +1,73 @@
+"""``unspool data``: the catalogue of data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unspool.cli.options import DataDirOption
+
+data = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, fetch and verify data sets."
+)
+
+NameArgument = Annotated[str, typer.Argument(help="A data set (see: unspool data list).")]
+
+
+@data.command(name="list")
+def list_(data_dir: DataDirOption = None) -> None:
+    """List the data sets: licence, size, and where they are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from unspool.data import catalogue
+
+    table = Table("name", "what", "licence", "size", box=None, pad_edge=False)
+    table.add_column("where", overflow="fold")
+    for name in catalogue.names():
+        entry = catalogue.entry(name)
+        size = f"{sum(file.size for file in entry.files) / 1e6:.1f} MB" if entry.files else ""
+        table.add_row(name, entry.title, entry.licence, size, _where(name, data_dir))
+    Console(highlight=False).print(table)
+
+
+@data.command()
+def fetch(name: NameArgument, data_dir: DataDirOption = None) -> None:
+    """Download a data set into the cache, unless it is here already."""
+    from unspool.cli.progress import DownloadProgress
+    from unspool.data import catalogue
+
+    with DownloadProgress() as bar:
+        paths = catalogue.fetch(name, data_dir, bar.moved)
+    if not paths:
+        typer.echo(f"{name} is built in: nothing to fetch")
+    for path in paths.values():
+        typer.echo(path)
+
+
+@data.command()
+def verify(name: NameArgument, data_dir: DataDirOption = None) -> None:
+    """Compare size and SHA-256 of a data set's uncompressed content with the catalogue's."""
+    from unspool.data import catalogue
+    from unspool.errors import DataError
+
+    reports = catalogue.verify(name, data_dir)
+    if not reports:
+        typer.echo(f"{name} is built in: nothing to verify")
+    for report in reports:
+        typer.echo(f"{report.path}: right" if report.ok else f"{report.name}: {report.problem}")
+    wrong = sum(not report.ok for report in reports)
+    if wrong:
+        raise DataError(f"{name}: {wrong} of {len(reports)} files missing or wrong")
+
+
+def _where(name: str, data_dir: Path | None) -> str:
+    from unspool.data import catalogue
+
+    paths = catalogue.locate(name, data_dir).values()
+    if not paths:
+        return "built in"
+    folders = {str(path.parent) for path in paths if path is not None}
+    return ", ".join(sorted(folders)) if None not in paths else "to be fetched"

@@ -1,0 +1,95 @@
+"""``unspool train``: from a recipe to a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unspool.cli.options import DataDirOption, Device, DeviceOption, QuietOption
+
+if TYPE_CHECKING:
+    from torch import device
+
+    from unspool.recipes.recipe import NamedRecipe, Recipe
+    from unspool.runs import Outcome
+    from unspool.training.report import Observer
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A shipped recipe (see: unspool recipes) or a TOML file.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override one value, as in model.hidden_size=256. Repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder. [default: runs/RECIPE-N]")
+    ] = None,
+    data_dir: DataDirOption = None,
+    device: DeviceOption = Device.AUTO,
+    quiet: QuietOption = False,
+    find_lr: Annotated[
+        bool,
+        typer.Option("--find-lr", help="Do not train: draw the loss against the learning rate."),
+    ] = False,
+) -> None:
+    """Train the network that a recipe describes."""
+    from unspool import runs
+    from unspool.recipes.recipe import load
+
+    named = load(recipe, overrides or [])
+    where = runs.device_called(device)
+    if find_lr:
+        _find_lr(named, out, data_dir, where)
+        return
+    folder = out or runs.free_folder(named.name)
+    with shown(named.recipe, folder, quiet) as observers:
+        outcome = runs.train(named, folder, data_dir=data_dir, device=where, observers=observers)
+    if not quiet:
+        summarise(outcome)
+
+
+@contextmanager
+def shown(recipe: Recipe, folder: Path, quiet: bool) -> Iterator[list[Observer]]:
+    """Show a run's progress unless it is to be quiet, and explain an interruption."""
+    from unspool.cli.progress import TrainingProgress
+
+    try:
+        if quiet:
+            yield []
+        else:
+            with TrainingProgress(recipe.training) as bar:
+                yield [bar]
+    except KeyboardInterrupt:
+        typer.echo(f"unspool: interrupted; go on with: unspool resume {folder}", err=True)
+        raise typer.Exit(130) from None
+
+
+def summarise(outcome: Outcome) -> None:
+    """Say how a run ended and what it left where."""
+    progress, folder = outcome.progress, outcome.folder
+    line = f"{progress.epoch} epochs in {progress.seconds:.1f} s"
+    if outcome.validation is not None:
+        accuracy = outcome.validation["accuracy"]
+        line += f", validation accuracy {accuracy:.2%} (best weights: epoch {progress.best_epoch})"
+    typer.echo(line)
+    typer.echo(f"model   {folder.model}")
+    typer.echo(f"curves  {folder.curves}")
+    typer.echo(f"next    unspool evaluate {folder.path}")
+
+
+def _find_lr(recipe: NamedRecipe, out: Path | None, data_dir: Path | None, where: device) -> None:
+    from unspool import runs
+    from unspool.inspection import plots
+    from unspool.storage import write_file
+
+    search = runs.search_lr(recipe.recipe, data_dir=data_dir, device=where)
+    picture = (out / "learning-rate.png") if out else Path(f"{recipe.name}-learning-rate.png")
+    write_file(picture, plots.lr_search(search.rates, search.losses, search.suggestion))
+    typer.echo(f"suggested  training.optimizer.lr={search.suggestion:.2g}")
+    typer.echo(f"curve      {picture}")

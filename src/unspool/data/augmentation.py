@@ -1,0 +1,95 @@
+"""Small random changes of pictures that leave their meaning as it is.
+
+Shapes: ``B`` batch, ``R`` rows (steps), ``C`` columns (features).
+"""
+
+import math
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from unspool.settings import Settings
+
+
+class AugmentationSettings(Settings):
+    """How far a training picture may be changed; all zero leaves it alone.
+
+    Parameters
+    ----------
+    shift : int
+        Pixels, up to which a picture is moved in each direction.
+    rotation : float
+        Degrees, up to which it is turned either way.
+    zoom : float
+        Share, up to which its height and width grow or shrink, each on its own.
+    shear : float
+        Columns a row, up to which it is slanted.
+    """
+
+    shift: Annotated[int, Field(ge=0, le=64)] = 0
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    shear: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is changed at all."""
+        return bool(self.shift or self.rotation or self.zoom or self.shear)
+
+
+def augment(pictures: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+    """Change each picture by its own random amounts; what comes into view from outside is 0.
+
+    Parameters
+    ----------
+    pictures : (B, R, C) tensor, uint8 or floating
+    settings : AugmentationSettings
+    generator : torch.Generator
+        The only source of randomness.
+
+    Returns
+    -------
+    (B, R, C) tensor
+        Of the same type when pictures are only shifted, which is exact; float32 otherwise.
+    """
+    if settings.rotation or settings.zoom or settings.shear:
+        return _warp(pictures.to(torch.float32), settings, generator)
+    return _shift(pictures, settings.shift, generator)
+
+
+def _shift(pictures: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Move every picture by whole pixels: a window cut from the picture with a wide margin."""
+    batch, rows, columns = pictures.shape
+    margin = F.pad(pictures, (most, most, most, most))
+    down, right = torch.randint(0, 2 * most + 1, (2, batch, 1), generator=generator)
+    row = (down + torch.arange(rows))[:, :, None]  # (B, R, 1)
+    column = (right + torch.arange(columns))[:, None, :]  # (B, 1, C)
+    return margin[torch.arange(batch)[:, None, None], row, column]
+
+
+def _warp(pictures: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+    """Turn, zoom, slant and move every picture by one affine map, bilinearly."""
+    batch, rows, columns = pictures.shape
+
+    def uniform(most: float) -> Tensor:
+        return (torch.rand(batch, generator=generator) * 2 - 1) * most
+
+    angle = uniform(math.radians(settings.rotation))
+    height, width = (uniform(math.log1p(settings.zoom)).exp() for _ in range(2))
+    slant = uniform(settings.shear)
+    # affine_grid measures in half pictures, so that a pixel is 2 / columns wide.
+    right = uniform(settings.shift * 2 / columns)
+    down = uniform(settings.shift * 2 / rows)
+    cosine, sine = angle.cos(), angle.sin()
+    maps = torch.stack(
+        [
+            torch.stack([cosine / width, (slant - sine) / width, right], dim=1),
+            torch.stack([sine / height, cosine / height, down], dim=1),
+        ],
+        dim=1,
+    )  # (B, 2, 3)
+    grid = F.affine_grid(maps, [batch, 1, rows, columns], align_corners=False)
+    return F.grid_sample(pictures[:, None], grid, align_corners=False)[:, 0]

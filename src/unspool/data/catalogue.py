@@ -1,0 +1,240 @@
+"""The data sets that Unspool knows by name: where they come from and how to trust them.
+
+Sizes and checksums are those of the uncompressed content, so that any ``.gz`` of it verifies.
+A set is looked for in the folder given (``--data-dir`` or ``$UNSPOOL_DATA``), then in the user's
+cache (``$UNSPOOL_CACHE`` moves it), and only then downloaded, into the cache.
+"""
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unspool.data.catalogue_entries import ENTRIES, Entry
+from unspool.data.download import RemoteFile, download
+from unspool.data.files import read_hashed
+from unspool.data.images import pair, parse_idx
+from unspool.data.sequences import Sequences
+from unspool.errors import DataError
+
+FetchProgress = Callable[[str, int, int | None], None]
+"""Called with a file's name, the bytes that are there, and all its bytes where known."""
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What :func:`verify` found about one file; ``problem`` is empty where all is well."""
+
+    name: str
+    path: Path | None
+    problem: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file is there, complete and unchanged."""
+        return not self.problem
+
+
+def names() -> list[str]:
+    """Return the names of all sets.
+
+    Examples
+    --------
+    >>> names()
+    ['digits', 'mnist', 'fashion-mnist']
+    """
+    return list(ENTRIES)
+
+
+def entry(name: str) -> Entry:
+    """Return what is known about a set.
+
+    Raises
+    ------
+    DataError
+        If there is no set of that name; the nearest is suggested.
+
+    Examples
+    --------
+    >>> entry("mnist").licence
+    'CC BY-SA 3.0'
+    """
+    if name in ENTRIES:
+        return ENTRIES[name]
+    nearest = difflib.get_close_matches(name.lower(), ENTRIES, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise DataError(f"no data set is called {name!r}, expected one of {', '.join(names())}{hint}")
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: ``$UNSPOOL_CACHE``, or the system's place for caches."""
+    if chosen := os.environ.get("UNSPOOL_CACHE"):
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("unspool"))
+
+
+def locate(name: str, data_dir: Path | str | None = None) -> dict[str, Path | None]:
+    """Find each file of a set, plain or compressed, without opening it.
+
+    Parameters
+    ----------
+    name : str
+        A name of the catalogue.
+    data_dir : path, optional
+        Looked through before the cache, itself and its folder ``name``; ``$UNSPOOL_DATA`` when
+        left out.
+
+    Returns
+    -------
+    dict of str to Path or None
+        One item a file, None for a file that is nowhere; empty for a built-in set.
+
+    Raises
+    ------
+    DataError
+        If there is no set of that name.
+    """
+    folders = _folders(name, data_dir)
+    return {file.name: _find(file.name, folders) for file in entry(name).files}
+
+
+def fetch(
+    name: str, data_dir: Path | str | None = None, progress: FetchProgress | None = None
+) -> dict[str, Path]:
+    """Find each file of a set, and download into the cache what is nowhere.
+
+    Files that are found are not opened; :func:`load` and :func:`verify` check them.
+
+    Raises
+    ------
+    DataError
+        If there is no set of that name, or no mirror delivers the file.
+    SaveError
+        If the cache cannot be written.
+    """
+    found = locate(name, data_dir)
+    paths = {}
+    for file in entry(name).files:
+        path = found[file.name]
+        if path is None:
+            path = cache_folder() / name / f"{file.name}.gz"
+            download(file, path, _progress_of(file, progress))
+        paths[file.name] = path
+    return paths
+
+
+def verify(name: str, data_dir: Path | str | None = None) -> list[FileReport]:
+    """Compare size and SHA-256 of each file's uncompressed content with the catalogue.
+
+    Returns
+    -------
+    list of FileReport
+        One row a file, in the catalogue's order; empty for a built-in set.
+
+    Raises
+    ------
+    DataError
+        If there is no set of that name.
+    """
+    found = locate(name, data_dir)
+    reports = []
+    for file in entry(name).files:
+        path = found[file.name]
+        if path is None:
+            problem = f"not found; run `unspool data fetch {name}`"
+        else:
+            try:
+                _read_verified(name, file, path)
+                problem = ""
+            except DataError as error:
+                problem = str(error)
+        reports.append(FileReport(file.name, path, problem))
+    return reports
+
+
+def load(
+    name: str, data_dir: Path | str | None = None, progress: FetchProgress | None = None
+) -> tuple[Sequences, Sequences | None]:
+    """Return a set's training part, and its official test part where it has one.
+
+    What is not found is downloaded. Checksums are compared on every reading, which costs a
+    fraction of a second; no record of an earlier check is kept or trusted.
+
+    Raises
+    ------
+    DataError
+        If there is no set of that name, no mirror delivers it, or a file is not the true one.
+    SaveError
+        If the cache cannot be written.
+
+    Examples
+    --------
+    >>> train, test = load("digits")
+    >>> len(train), train.num_features, test
+    (1797, 8, None)
+    """
+    known = entry(name)
+    if name == "digits":
+        return _load_digits(), None
+    paths = fetch(name, data_dir, progress)
+    return _load_part(known, paths, "train"), _load_part(known, paths, "t10k")
+
+
+def _folders(name: str, data_dir: Path | str | None) -> list[Path]:
+    """List where a set may be, first to last."""
+    chosen = data_dir or os.environ.get("UNSPOOL_DATA")
+    given = [] if not chosen else [Path(chosen).expanduser() / name, Path(chosen).expanduser()]
+    return [*given, cache_folder() / name]
+
+
+def _find(file: str, folders: list[Path]) -> Path | None:
+    candidates = (folder / f"{file}{suffix}" for folder in folders for suffix in ("", ".gz"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _progress_of(
+    file: RemoteFile, progress: FetchProgress | None
+) -> Callable[[int, int | None], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(file.name, done, total)
+
+
+def _read_verified(name: str, file: RemoteFile, path: Path) -> bytearray:
+    """Read a file whole and refuse it if it is not the true one."""
+    content, sha256 = read_hashed(path, limit=file.size + 1)
+    if problem := file.mismatch(len(content), sha256):
+        raise DataError(
+            f"{path}: {problem}{_owner(sha256)}; move it away, then run `unspool data fetch {name}`"
+        )
+    return content
+
+
+def _owner(sha256: str) -> str:
+    """Say whose file it is instead: MNIST and Fashion-MNIST use the same file names."""
+    owners = [known.name for known in ENTRIES.values() for f in known.files if f.sha256 == sha256]
+    return f" (it is the file of {owners[0]})" if owners else ""
+
+
+def _load_part(known: Entry, paths: dict[str, Path], part: str) -> Sequences:
+    """Read the images and labels of one part, ``train`` or ``t10k``."""
+    files = {file.name: file for file in known.files}
+    images, labels = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+    arrays = [
+        parse_idx(_read_verified(known.name, files[file], paths[file]), str(paths[file]))
+        for file in (images, labels)
+    ]
+    named = np.array(known.class_names)[arrays[1]]
+    return pair(arrays[0], named, str(paths[images]), str(paths[labels]))
+
+
+def _load_digits() -> Sequences:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return Sequences.from_array(digits.images.astype(np.uint8), digits.target)

@@ -1,0 +1,140 @@
+"""Where a recipe's labelled sequences come from, and how they are divided."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from unspool.data import catalogue, series
+from unspool.data.augmentation import AugmentationSettings
+from unspool.data.division import divide
+from unspool.data.normalisation import Normalisation
+from unspool.data.sequences import Sequences
+from unspool.data.tables import TableColumns
+from unspool.errors import DataError
+from unspool.settings import Settings
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class SequenceDataSettings(Settings):
+    """Which labelled sequences to learn from: a catalogue name, or files of one's own.
+
+    Parameters
+    ----------
+    name : str, optional
+        A set of the catalogue (``unspool data list``).
+    path, labels_path : str, optional
+        A file of one's own in place of ``name``; ``labels_path`` only where labels lie in a
+        second file (IDX).
+    test_path, test_labels_path : str, optional
+        The test part, where it is a file of its own.
+    columns : TableColumns
+        The columns of a CSV, Parquet or JSONL file.
+    validation, test : float
+        Shares divided off for model selection and for the final test. ``test`` is cut from the
+        whole and only where there is no test part already; ``validation`` from the rest. The
+        division is stratified and always the same, whatever the run's seed.
+    normalisation : {"standard", "global", "range", "none"}
+        See :data:`unspool.data.normalisation.Normalisation`.
+    augmentation : AugmentationSettings
+        Changes of training pictures.
+    limit : int, optional
+        Learn from this many training sequences only, for a quick trial.
+    """
+
+    name: str | None = None
+    path: str | None = None
+    labels_path: str | None = None
+    test_path: str | None = None
+    test_labels_path: str | None = None
+    columns: TableColumns = TableColumns()
+    validation: Share = 0.1
+    test: Share = 0.2
+    normalisation: Normalisation = "standard"
+    augmentation: AugmentationSettings = AugmentationSettings()
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "SequenceDataSettings":
+        if (self.name is None) == (self.path is None):
+            raise ValueError("needs either name (a catalogue set) or path (a file), and not both")
+        return self
+
+    @property
+    def title(self) -> str:
+        """What messages and model cards call the data."""
+        return self.name or os.path.basename(self.path or "")
+
+
+@dataclass(frozen=True)
+class Division:
+    """The three parts. Training and selection look at the first two only."""
+
+    training: Sequences
+    validation: Sequences
+    test: Sequences
+
+    def part(self, split: str) -> Sequences:
+        """Give the part called ``train``, ``validation`` or ``test``."""
+        parts = {"train": self.training, "validation": self.validation, "test": self.test}
+        if split not in parts:
+            raise DataError(f"no split {split!r}, expected one of {', '.join(parts)}")
+        return parts[split]
+
+
+def load(settings: SequenceDataSettings, data_dir: Path | None = None) -> Division:
+    """Read the data and divide it.
+
+    Parameters
+    ----------
+    settings : SequenceDataSettings
+    data_dir : Path, optional
+        Where catalogue sets are looked for first; ``$UNSPOOL_DATA`` when not given.
+
+    Raises
+    ------
+    DataError
+        If the data is missing, corrupt or unusable; the message names the file.
+    """
+    whole, test = _read(settings, data_dir)
+    if whole.labels is None:
+        raise DataError(f"{settings.title} has no labels, expected one for each sequence")
+    share = settings.test if test is None else 0.0
+    training, validation, held_out = divide(
+        whole.labels, len(whole), validation=settings.validation, test=share
+    )
+    if settings.limit is not None and settings.limit < len(training):
+        chosen = np.random.default_rng(0).permutation(training)[: settings.limit]
+        training = np.sort(chosen)
+    if len(training) == 0:
+        raise DataError(f"{settings.title} has {len(whole)} sequences, too few to divide")
+    return Division(
+        whole.take(training),
+        whole.take(validation),
+        whole.take(held_out) if test is None else test,
+    )
+
+
+def _read(
+    settings: SequenceDataSettings, data_dir: Path | None
+) -> tuple[Sequences, Sequences | None]:
+    """The data before any division, and the test part where it comes apart."""
+    if settings.name is not None:
+        return catalogue.load(settings.name, data_dir)
+    assert settings.path is not None
+    whole = series.read(settings.path, labels_path=settings.labels_path, columns=settings.columns)
+    if settings.test_path is None:
+        return whole, None
+    test = series.read(
+        settings.test_path, labels_path=settings.test_labels_path, columns=settings.columns
+    )
+    if test.num_features != whole.num_features:
+        raise DataError(
+            f"{settings.test_path} has {test.num_features} features a step, expected "
+            f"{whole.num_features} as in {settings.path}"
+        )
+    return whole, test

@@ -1,0 +1,140 @@
+"""Pictures of a run and of an evaluation, as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from unspool.tasks.evaluation import Evaluation
+
+_TRAINING, _VALIDATION = "#8a8a8a", "#1668b8"
+
+
+def curves(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
+    """Draw loss and accuracy of training and validation against the steps.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        The records of a metrics.jsonl.
+    title : str
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _curve(left, records, lambda record: record["loss"])
+    left.set(title="loss", xlabel="step", ylabel="nats a sequence")
+    left.set_ylim(bottom=0)
+    _curve(right, records, lambda record: record["metrics"].get("accuracy"))
+    right.set(title="accuracy", xlabel="step")
+    right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    _mark_best(right, records)
+    figure.suptitle(title)
+    return _png(figure)
+
+
+def _curve(axes: Axes, records: Sequence[Mapping[str, Any]], value: Any) -> None:
+    for split, colour, marker in (("train", _TRAINING, ""), ("validation", _VALIDATION, "o")):
+        points = [(record["step"], value(record)) for record in records if record["split"] == split]
+        points = [point for point in points if point[1] is not None]
+        if points:
+            name = "training" if split == "train" else split
+            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, ms=4, label=name)
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
+
+
+def _mark_best(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
+    judged = [record for record in records if record["split"] == "validation"]
+    if not judged:
+        return
+    best = max(judged, key=lambda record: record["metrics"]["accuracy"])
+    accuracy = best["metrics"]["accuracy"]
+    axes.axhline(accuracy, color=_VALIDATION, lw=0.8, ls=":")
+    axes.annotate(
+        f"best {accuracy:.2%}, epoch {best['epoch']}",
+        (best["step"], accuracy),
+        xytext=(0, -14),
+        textcoords="offset points",
+        ha="right",
+        color=_VALIDATION,
+    )
+
+
+def confusion(evaluation: Evaluation, title: str) -> bytes:
+    """Draw which class was taken for which, mistakes coloured by their share of the true class."""
+    matrix = evaluation.confusion
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # (C, C)
+    mistakes = np.where(np.eye(len(matrix), dtype=bool), np.nan, shares)
+    size = min(max(4.5, 0.55 * len(matrix) + 2), 16)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.subplots()
+    highest = max(float(np.nanmax(mistakes, initial=0.0)), 1e-9)
+    axes.imshow(np.nan_to_num(mistakes), cmap="Reds", vmin=0, vmax=highest)
+    if len(matrix) <= 25:
+        for row, column in np.argwhere(matrix):
+            dark = row != column and shares[row, column] > 0.6 * highest
+            axes.text(
+                column,
+                row,
+                str(matrix[row, column]),
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+                weight="bold" if row == column else "normal",
+            )
+        positions = range(len(matrix))
+        longest = max(map(len, evaluation.classes))
+        axes.set_xticks(positions, evaluation.classes, rotation=90 if longest > 3 else 0)
+        axes.set_yticks(positions, evaluation.classes)
+    axes.set(xlabel="answer", ylabel="true class")
+    axes.set_title(f"{title}\n{evaluation.accuracy:.2%} of {evaluation.count:,} right")
+    return _png(figure)
+
+
+def accuracy_by_step(evaluation: Evaluation, title: str) -> bytes:
+    """Draw the accuracy against the number of steps read."""
+    accuracies = evaluation.accuracy_by_step
+    assert accuracies is not None
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(range(1, len(accuracies) + 1), accuracies, color=_VALIDATION, marker="o", ms=3)
+    axes.axhline(
+        float(evaluation.confusion.sum(1).max()) / evaluation.count, color=_TRAINING, ls=":"
+    )
+    axes.text(
+        len(accuracies),
+        float(evaluation.confusion.sum(1).max()) / evaluation.count,
+        "always the commonest class",
+        ha="right",
+        va="bottom",
+        color=_TRAINING,
+    )
+    axes.set(title=title, xlabel="steps read", ylabel="accuracy", ylim=(0, 1.02))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.grid(alpha=0.3)
+    return _png(figure)
+
+
+def lr_search(rates: Sequence[float], losses: Sequence[float], suggestion: float) -> bytes:
+    """Draw the loss against the learning rate, the suggested one marked."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.semilogx(rates, losses, color=_VALIDATION)
+    axes.axvline(suggestion, color="#c03028", ls="--", label=f"suggested: {suggestion:.2g}")
+    axes.set(title="learning-rate search", xlabel="learning rate", ylabel="training loss (nats)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Whole networks: tensors in, logits and state out; no loss, no files."""

@@ -1,0 +1,165 @@
+"""A recurrent network that says what a sequence is.
+
+Shapes: ``B`` batch, ``T`` steps, ``F`` features, ``H`` hidden size, ``D`` directions,
+``C`` classes.
+"""
+
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from unspool.nn import GRU, LSTM, RNN
+from unspool.settings import Settings
+
+CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+
+class ClassifierSettings(Settings):
+    """The architecture of a :class:`Classifier`.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "rnn"}
+    input_projection : int, optional
+        Size of a linear layer between the features and the first recurrent layer.
+    hidden_size, num_layers : int
+    bidirectional : bool
+        Read every sequence from both ends.
+    dropout : float
+        Share of a recurrent layer's outputs that is dropped on the way to the next layer and to
+        the head, never from step to step (Zaremba et al. 2014, arXiv 1409.2329).
+    forget_bias : float, optional
+        What an LSTM's forget gates start from; torch's random start when not given.
+    output_init : {"default", "standard-normal"}
+        How the head's weights are drawn: as torch draws them, or from a standard normal with
+        zero biases.
+    """
+
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    input_projection: Annotated[int, Field(ge=1, le=65536)] | None = None
+    hidden_size: Annotated[int, Field(ge=1, le=65536)] = 128
+    num_layers: Annotated[int, Field(ge=1, le=64)] = 1
+    bidirectional: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    forget_bias: float | None = None
+    output_init: Literal["default", "standard-normal"] = "default"
+
+    @model_validator(mode="after")
+    def _forget_bias_needs_lstm(self) -> "ClassifierSettings":
+        if self.forget_bias is not None and self.cell != "lstm":
+            raise ValueError(f"forget_bias needs cell 'lstm', got cell {self.cell!r}")
+        return self
+
+
+class Classifier(nn.Module):
+    """Normalisation, optional projection, stacked recurrent layers, and a head on the last state.
+
+    Parameters
+    ----------
+    num_features, num_classes : int
+    settings : ClassifierSettings
+
+    Attributes
+    ----------
+    centre, scale : (F,) tensors
+        The normalisation ``(x - centre) / scale``, part of the state dict.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, num_features: int, num_classes: int, settings: ClassifierSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.register_buffer("centre", torch.zeros(num_features))
+        self.register_buffer("scale", torch.ones(num_features))
+        self.projection = (
+            nn.Linear(num_features, settings.input_projection)
+            if settings.input_projection
+            else nn.Identity()
+        )
+        self.recurrent = self._layers(settings.input_projection or num_features, settings)
+        self.dropout = nn.Dropout(settings.dropout)
+        directions = 2 if settings.bidirectional else 1
+        self.head = nn.Linear(directions * settings.hidden_size, num_classes)
+        if settings.output_init == "standard-normal":
+            nn.init.normal_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
+
+    @staticmethod
+    def _layers(input_size: int, settings: ClassifierSettings) -> RNN | LSTM | GRU:
+        extra = {"forget_bias": settings.forget_bias} if settings.cell == "lstm" else {}
+        layers: RNN | LSTM | GRU = CELLS[settings.cell](
+            input_size,
+            settings.hidden_size,
+            settings.num_layers,
+            batch_first=True,
+            dropout=settings.dropout if settings.num_layers > 1 else 0.0,
+            bidirectional=settings.bidirectional,
+            **extra,
+        )
+        return layers
+
+    def set_normalisation(self, centre: Tensor, scale: Tensor) -> None:
+        """Take the normalisation that was fitted on the training part, each ``(F,)``."""
+        self.centre.copy_(centre)
+        self.scale.copy_(scale)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Read whole sequences.
+
+        Parameters
+        ----------
+        x : (B, T, F) tensor
+            Right-padded; any number type.
+        lengths : (B,) int64 tensor, optional
+            Valid steps of each sequence; all ``T`` when not given.
+
+        Returns
+        -------
+        (B, C) tensor
+            Logits after the last valid step.
+        """
+        _, state = self._unroll(x, lengths)
+        hidden = state[0] if self.settings.cell == "lstm" else state  # (L * D, B, H)
+        directions = 2 if self.settings.bidirectional else 1
+        last = hidden[-directions:].transpose(0, 1).flatten(1)  # (B, D * H)
+        return self._logits(last)
+
+    def by_step(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Say after every step what the sequence looks like so far.
+
+        What stands after step ``t`` depends on the steps up to ``t`` alone. A network that reads
+        from both ends therefore reads each beginning anew, at ``T`` times the cost.
+
+        Parameters
+        ----------
+        x : (B, T, F) tensor
+        lengths : (B,) int64 tensor, optional
+
+        Returns
+        -------
+        (B, T, C) tensor
+            Logits after each step; past a sequence's end, those of its last valid step.
+        """
+        batch, steps, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), steps)
+        if self.settings.bidirectional:
+            ends = torch.arange(1, steps + 1)
+            beginnings = [self(x[:, :end], lengths.clamp(max=int(end))) for end in ends]
+            return torch.stack(beginnings, dim=1)
+        outputs, _ = self._unroll(x, lengths)  # (B, T, H)
+        last = (lengths[:, None] - 1).clamp(min=0).to(x.device)  # (B, 1)
+        seen = torch.arange(steps, device=x.device).minimum(last)  # (B, T)
+        held = outputs.gather(1, seen[:, :, None].expand_as(outputs))
+        return self._logits(held)
+
+    def _unroll(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        normal = (x.to(self.scale.dtype) - self.centre) / self.scale
+        return self.recurrent(self.projection(normal), lengths=lengths)  # type: ignore[no-any-return]
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        return self.head(self.dropout(hidden))  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Recipes: complete descriptions of runs, as TOML files and as checked settings."""

@@ -1,0 +1,132 @@
+"""Reads, checks, overrides and writes recipes."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from unspool.errors import RecipeError
+from unspool.settings import problems
+from unspool.tasks.classify import ClassifySettings
+from unspool.training.settings import TrainingSettings
+
+
+class Recipe(ClassifySettings):
+    """A complete description of a run.
+
+    Parameters
+    ----------
+    task : {"classify"}
+    seed : int
+        Decides the first weights, the order of the batches, augmentation and dropout.
+    training : TrainingSettings
+    """
+
+    task: Literal["classify"]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    training: TrainingSettings = TrainingSettings()
+
+    def to_toml(self) -> str:
+        """Write the recipe down, every value included."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        leading = {key: values.pop(key) for key in ("task", "seed")}
+        return tomli_w.dumps({**leading, **values})
+
+
+@dataclass(frozen=True)
+class NamedRecipe:
+    """A recipe and what to call a run of it."""
+
+    name: str
+    recipe: Recipe
+
+
+def shipped() -> dict[str, str]:
+    """Every recipe that comes with the package: name and text."""
+    files = resources.files("unspool.recipes").iterdir()
+    tomls = sorted((file for file in files if file.name.endswith(".toml")), key=lambda f: f.name)
+    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in tomls}
+
+
+def load(source: str | Path, overrides: Sequence[str] = ()) -> NamedRecipe:
+    """Find a recipe, apply overrides, and check all of it.
+
+    Parameters
+    ----------
+    source : str or Path
+        The name of a shipped recipe, or the path of a TOML file.
+    overrides : sequence of str
+        Each ``key=value``, as in ``model.hidden_size=256``; the value as TOML has it, quotes
+        around text left out.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such recipe, or with everything that is wrong with it.
+    """
+    name, values = _read(source)
+    for override in overrides:
+        _override(values, override)
+    return NamedRecipe(name, check(values, f"recipe {name}"))
+
+
+def check(values: dict[str, Any], title: str) -> Recipe:
+    """Check a recipe's values.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong, in one line.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{title}: {'; '.join(problems(error, Recipe))}") from error
+
+
+def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
+    path = Path(source)
+    if path.suffix == ".toml" or path.is_file():
+        name = path.parent.name if path.name == "recipe.toml" else path.stem
+        try:
+            return name or "recipe", tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RecipeError(f"recipe {path}: {error.strerror}") from error
+        except ValueError as error:  # not TOML, or not UTF-8
+            raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
+    known = shipped()
+    if str(source) not in known:
+        near = difflib.get_close_matches(str(source), known, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        raise RecipeError(
+            f"no recipe {str(source)!r}{hint} expected a .toml file or one of {', '.join(known)}"
+        )
+    return str(source), tomllib.loads(known[str(source)])
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    tables = key.strip().split(".")
+    if not equals or not all(tables):
+        raise RecipeError(f"--set {override!r}: expected key=value, as in model.hidden_size=256")
+    for table in tables[:-1]:
+        values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"--set {override!r}: {table} is a value, expected a table")
+    values[tables[-1]] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    """The value as TOML has it; anything else is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,212 @@
+"""Runs: from a recipe to a trained model in a folder, and on again after a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from unspool.errors import ModelFolderError, SaveError, UnspoolError
+from unspool.inspection import plots
+from unspool.recipes import recipe as recipes
+from unspool.recipes.recipe import NamedRecipe, Recipe
+from unspool.storage import write_file
+from unspool.tasks import model_card, model_folder
+from unspool.tasks.classify import Classify
+from unspool.training.checkpoints import Checkpoints
+from unspool.training.loop import train as train_loop
+from unspool.training.lr_finder import Search, find_lr
+from unspool.training.report import MetricsFile, Observer, TensorBoard, read_metrics
+from unspool.training.state import Progress, TrainingState
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps what."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The complete recipe."""
+        return self.path / "recipe.toml"
+
+    @property
+    def metrics(self) -> Path:
+        """Loss and metrics, one JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def curves(self) -> Path:
+        """The same as a picture."""
+        return self.path / "curves.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        """States to go on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The trained model."""
+        return self.path / "model"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    progress : Progress
+    validation : dict, optional
+        Loss and accuracy of the kept weights on the validation part, where there is one.
+    """
+
+    folder: RunFolder
+    progress: Progress
+    validation: dict[str, float] | None
+
+
+def free_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """The first of ``runs/NAME-1``, ``runs/NAME-2``, … that does not exist."""
+    number = 1
+    while (parent / f"{name}-{number}").exists():
+        number += 1
+    return parent / f"{name}-{number}"
+
+
+def device_called(name: str) -> torch.device:
+    """``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    UnspoolError
+        If there is no such device here.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UnspoolError(
+            "device cuda: torch finds no GPU here; use --device cpu, or install torch for CUDA"
+        )
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def train(
+    named: NamedRecipe,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    device: torch.device | None = None,
+    observers: Sequence[Observer] = (),
+) -> Outcome:
+    """Train a recipe into a new folder.
+
+    Parameters
+    ----------
+    named : NamedRecipe
+    folder : Path
+        Must not exist yet, or be empty.
+    data_dir : Path, optional
+        Where data sets are looked for first.
+    device : torch.device, optional
+        The CPU when not given.
+    observers : sequence of Observer
+        Told of the progress, beside those that write the run's files.
+
+    Raises
+    ------
+    UnspoolError
+        If the data, the folder or the training fails; the message says why.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SaveError(
+            f"{folder} already exists and is not empty; choose another --out, remove it, "
+            f"or go on with it: unspool resume {folder}"
+        )
+    task = Classify.from_settings(named.recipe, named.recipe.seed, data_dir)
+    run = RunFolder(folder)
+    write_file(run.recipe, named.recipe.to_toml())
+    return _run(task, named.recipe, run, device, observers, resumed=False)
+
+
+def resume(
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    device: torch.device | None = None,
+    observers: Sequence[Observer] = (),
+) -> Outcome:
+    """Go on with a run from its newest checkpoint, as if it had never stopped.
+
+    Parameters are those of :func:`train`. A run that has come to its end is left as it is, but
+    for a model folder that it may still lack.
+
+    Raises
+    ------
+    UnspoolError
+        If it is no run's folder, or has no checkpoint.
+    """
+    run, recipe = RunFolder(folder), recipe_of(folder)
+    task = Classify.from_settings(recipe, recipe.seed, data_dir)
+    return _run(task, recipe, run, device, observers, resumed=True)
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """Read the recipe of a run.
+
+    Raises
+    ------
+    ModelFolderError
+        If it is no run's folder.
+    """
+    path = RunFolder(folder).recipe
+    if not path.is_file():
+        raise ModelFolderError(f"{folder} holds no recipe.toml, expected the folder of a run")
+    return recipes.load(path).recipe
+
+
+def _run(
+    task: Classify,
+    recipe: Recipe,
+    run: RunFolder,
+    device: torch.device | None,
+    observers: Sequence[Observer],
+    *,
+    resumed: bool,
+) -> Outcome:
+    task.model.to(device or "cpu")
+    state = TrainingState.start(task, recipe.training)
+    metrics, checkpoints = MetricsFile(run.metrics), Checkpoints(run.checkpoints)
+    files: list[Observer] = [metrics, checkpoints]
+    if recipe.training.tensorboard:
+        files.append(TensorBoard(run.path / "tensorboard"))
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        if resumed:
+            checkpoints.resume(state)
+            metrics.forget_after(state.progress.step)
+        try:
+            train_loop(state, recipe.training, recipe.seed, [*files, *observers])
+        finally:
+            records = read_metrics(run.metrics)
+            if records:
+                write_file(run.curves, plots.curves(records, run.path.name))
+    validation = task.validate()
+    model_folder.save(task, run.model, model_card.write(task, validation or {}, recipe.to_toml()))
+    return Outcome(run, state.progress, validation)
+
+
+def search_lr(
+    recipe: Recipe, *, data_dir: Path | None = None, device: torch.device | None = None
+) -> Search:
+    """Try ever higher learning rates on a recipe; see :mod:`unspool.training.lr_finder`."""
+    task = Classify.from_settings(recipe, recipe.seed, data_dir)
+    task.model.to(device or "cpu")
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        return find_lr(task, recipe.training, recipe.seed)

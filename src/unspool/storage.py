@@ -1,0 +1,77 @@
+"""Writes files and folders whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unspool.errors import SaveError
+
+
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes the target's place once it is complete.
+
+    Whatever goes wrong, the target is afterwards what it was before, and nothing else remains.
+
+    Raises
+    ------
+    SaveError
+        If it could not be written, as on a full disk.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise _explained(target, error) from error
+    try:
+        yield aside
+        aside.chmod(0o755)
+        _swap(aside, target)
+    except OSError as error:
+        raise _explained(target, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_file(target: Path, content: bytes | str) -> None:
+    """Write a file beside its place and move it there.
+
+    Raises
+    ------
+    SaveError
+        If it could not be written; the file is then what it was before.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    aside = target.with_name(f".{target.name}-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(data)
+        aside.replace(target)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise _explained(target, error) from error
+
+
+def _swap(aside: Path, target: Path) -> None:
+    if not target.exists():
+        aside.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    target.rename(old / "folder")
+    try:
+        aside.rename(target)
+    except OSError:
+        (old / "folder").rename(target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _explained(target: Path, error: OSError) -> SaveError:
+    reason = error.strerror or str(error)
+    return SaveError(f"could not write {target}: {reason}; nothing half-written was left")

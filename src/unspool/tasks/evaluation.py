@@ -1,0 +1,81 @@
+"""How well a classifier's answers agree with the true labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one part of the data.
+
+    Parameters
+    ----------
+    classes : tuple of str
+    count : int
+        Sequences judged.
+    loss : float
+        Mean negative log-likelihood of the true labels, nats a sequence.
+    accuracy : float
+    confusion : (C, C) array of int
+        How often the class of the row was taken for that of the column.
+    accuracy_by_step : list of float, optional
+        Accuracy after 1, 2, … steps.
+    """
+
+    classes: tuple[str, ...]
+    count: int
+    loss: float
+    accuracy: float
+    confusion: NDArray[np.int64]
+    accuracy_by_step: list[float] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        classes: Sequence[str],
+        probabilities: NDArray[np.float64],
+        targets: NDArray[np.int64],
+        accuracy_by_step: list[float] | None = None,
+    ) -> Evaluation:
+        """Judge probabilities ``(N, C)`` by the true classes ``(N,)``."""
+        count = len(targets)
+        answers = probabilities.argmax(1)
+        true = probabilities[np.arange(count), targets]
+        # The smallest positive number stands in for a probability that underflowed.
+        loss = -np.log(np.maximum(true, np.finfo(np.float64).tiny)).sum() / count
+        return cls(
+            tuple(classes),
+            count,
+            float(loss),
+            float((answers == targets).sum() / count),
+            confusion_matrix(targets, answers, labels=range(len(classes))),
+            accuracy_by_step,
+        )
+
+    def by_class(self) -> list[dict[str, Any]]:
+        """Precision, recall, F1 and count of each class; 0 where nothing was so called."""
+        rows, columns = np.nonzero(self.confusion)
+        figures = precision_recall_fscore_support(
+            rows,
+            columns,
+            labels=range(len(self.classes)),
+            sample_weight=self.confusion[rows, columns],
+            zero_division=0,
+        )
+        return [
+            {
+                "label": label,
+                "precision": float(precision),
+                "recall": float(recall),
+                "f1": float(f1),
+                "count": int(count),
+            }
+            for label, precision, recall, f1, count in zip(self.classes, *figures, strict=True)
+        ]

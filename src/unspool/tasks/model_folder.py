@@ -1,0 +1,158 @@
+"""A trained model on disk: config.json, model.safetensors, README.md; nothing is ever pickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+import unspool
+from unspool.errors import ModelFolderError
+from unspool.settings import problems
+from unspool.storage import replacing_folder
+from unspool.tasks.classify import Classify, ClassifyDescription
+from unspool.tasks.task import Task
+
+FORMAT = 1
+_CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
+_DESCRIPTIONS = {"classify": ClassifyDescription}
+_LARGEST_CONFIG = 64 * 2**20  # bytes
+
+
+def save(task: Task, folder: Path, card: str) -> None:
+    """Write a model folder whole, or leave what was there.
+
+    Parameters
+    ----------
+    task : Task
+    folder : Path
+    card : str
+        The model card, in Markdown.
+
+    Raises
+    ------
+    SaveError
+        If it cannot be written.
+    """
+    config = {
+        "format": FORMAT,
+        "task": task.name,
+        **task.description(),
+        "versions": {
+            "unspool": unspool.__version__,
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+        },
+    }
+    weights = {name: value.contiguous().cpu() for name, value in task.model.state_dict().items()}
+    with replacing_folder(folder) as aside:
+        (aside / _CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+        (aside / _WEIGHTS).write_bytes(safetensors.torch.save(weights))
+        (aside / _CARD).write_text(card)
+
+
+def find(path: str | Path) -> Path:
+    """Find the model folder: the path itself, or ``model`` in a run's folder.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is none.
+    """
+    given = Path(path)
+    for folder in (given, given / "model"):
+        if (folder / _CONFIG).is_file():
+            return folder
+    if not given.exists():
+        raise ModelFolderError(f"no folder {given}, expected a run or a model folder")
+    hint = (
+        "; the run has not finished: unspool resume it" if (given / "recipe.toml").exists() else ""
+    )
+    raise ModelFolderError(f"{given} holds no {_CONFIG}, expected a run or a model folder{hint}")
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> Classify:
+    """Read a model from a run's or a model folder, whoever made it.
+
+    Names, sizes and types of all tensors are compared with what config.json calls for before
+    any of them is read.
+
+    Raises
+    ------
+    ModelFolderError
+        If a file is missing, damaged, or does not fit the others.
+    """
+    folder = find(path)
+    task = _described(folder / _CONFIG).task()
+    _load_weights(task.model, folder / _WEIGHTS)
+    task.model.to(device).eval()
+    return task
+
+
+def _described(path: Path) -> ClassifyDescription:
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_CONFIG:
+            raise ModelFolderError(f"{path} has {size} bytes, expected at most {_LARGEST_CONFIG}")
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFolderError(f"{path} is not readable JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise ModelFolderError(f"{path} holds a {type(config).__name__}, expected an object")
+    found = config.pop("format", None)
+    if found != FORMAT:
+        raise ModelFolderError(
+            f"{path} has format {found!r}, expected {FORMAT}; "
+            "use the version of unspool that wrote it"
+        )
+    task = config.pop("task", None)
+    if task not in _DESCRIPTIONS:
+        raise ModelFolderError(
+            f"{path} is of task {task!r}, expected one of {', '.join(_DESCRIPTIONS)}"
+        )
+    config.pop("versions", None)
+    try:
+        return _DESCRIPTIONS[task].model_validate(config)
+    except ValidationError as error:
+        raise ModelFolderError(f"{path}: {'; '.join(problems(error))}") from error
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    expected = {
+        name: (list(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()
+    }
+    try:
+        with safe_open(path, framework="pt") as file:
+            _compare(path, expected, {name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118
+            weights = {name: file.get_tensor(name) for name in expected}
+    except (OSError, SafetensorError) as error:
+        raise ModelFolderError(f"{path} cannot be read ({error})") from error
+    for name, tensor in weights.items():
+        if tensor.dtype != expected[name][1]:
+            raise ModelFolderError(
+                f"{path}: {name} is of type {tensor.dtype}, expected {expected[name][1]}"
+            )
+    model.load_state_dict(weights, assign=True)
+
+
+def _compare(path: Path, expected: dict[str, Any], slices: dict[str, Any]) -> None:
+    missing = sorted(expected.keys() - slices.keys())
+    surplus = sorted(slices.keys() - expected.keys())
+    if missing or surplus:
+        raise ModelFolderError(
+            f"{path} does not fit config.json: lacks {', '.join(missing) or 'nothing'}, "
+            f"has {', '.join(surplus) or 'nothing'} too many"
+        )
+    for name, (shape, _) in expected.items():
+        found = list(slices[name].get_shape())
+        if found != shape:
+            raise ModelFolderError(
+                f"{path}: {name} has shape {found}, expected {shape} from config.json"
+            )

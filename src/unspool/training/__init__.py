@@ -1,0 +1,1 @@
+"""Learning: the loop, its state, its optimisation and its report; knows no concrete task."""

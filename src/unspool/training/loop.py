@@ -1,0 +1,108 @@
+"""The training loop.
+
+1. An epoch goes over all training batches, in an order that its seed and number decide.
+2. A step judges one batch, finds the gradient, clips it, and moves the weights.
+3. A gradient that is not finite moves nothing; too many in a row end the run with an error.
+4. After an epoch the task judges itself on the validation part, where it has one.
+5. The best weights so far are kept; the run ends early when patience runs out.
+6. Observers are told of every step and epoch: they draw bars, write files, keep checkpoints.
+7. In the end the model holds the best weights, or the last ones if nothing chose among them.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from unspool.data.batches import Batch
+from unspool.errors import TrainingError
+from unspool.tasks.task import Totals
+from unspool.training.optimization import clip_gradients
+from unspool.training.report import Observer, Record
+from unspool.training.settings import TrainingSettings
+from unspool.training.state import TrainingState
+
+
+def train(
+    state: TrainingState, settings: TrainingSettings, seed: int, observers: Sequence[Observer] = ()
+) -> None:
+    """Train until the last epoch or until patience runs out.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Where to start; moved on in place, its model ending with the weights to keep.
+    settings : TrainingSettings
+    seed : int
+        Decides the order of the batches and their augmentation.
+    observers : sequence of Observer
+
+    Raises
+    ------
+    TrainingError
+        If ``settings.max_skipped`` batches in a row had gradients that are not finite. The
+        weights are those before the first of them.
+    """
+    task, progress = state.task, state.progress
+    while progress.epoch < settings.epochs and not state.out_of_patience(settings.patience):
+        task.model.train()
+        recent: list[Totals] = []
+        batches = task.training_batches(settings.batch_size, seed, progress.epoch)
+        for position, batch in enumerate(batches):
+            totals = _step(state, settings, batch, position)
+            state.tick()
+            recent.append(totals)
+            for observer in observers:
+                observer.stepped(state, totals)
+            if progress.step % settings.report_every == 0:
+                _tell(observers, Record.of(state, "train", _metrics(recent)))
+                recent = []
+        if recent:
+            _tell(observers, Record.of(state, "train", _metrics(recent)))
+        validation = task.validate()
+        state.tick()
+        improved = state.finish_epoch(validation)
+        if validation is not None:
+            _tell(observers, Record.of(state, "validation", validation))
+        for observer in observers:
+            observer.epoch_ended(state, improved)
+    state.restore_best()
+
+
+def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, position: int) -> Totals:
+    """Learn from one batch, unless its gradient is not finite."""
+    state.optimizer.zero_grad(set_to_none=True)
+    totals = state.task.loss(batch)
+    totals.mean_loss.backward()  # type: ignore[no-untyped-call]
+    norm = clip_gradients(state.task.model, settings.clip_norm)
+    progress = state.progress
+    if bool(norm.isfinite()):
+        state.optimizer.step()
+        progress.skipped_in_row = 0
+    else:
+        progress.skipped += 1
+        progress.skipped_in_row += 1
+        if progress.skipped_in_row >= settings.max_skipped:
+            raise TrainingError(
+                f"the gradient was not finite for {progress.skipped_in_row} batches in a row, "
+                f"the last one batch {position} of epoch {progress.epoch + 1} (loss "
+                f"{float(totals.mean_loss):g}); the weights are those before them. Lower "
+                "training.optimizer.lr, set training.clip_norm, or look at these sequences: "
+                f"{batch.indices[:8].tolist()}"
+            )
+    progress.step += 1
+    state.schedule.after_step()
+    return totals.detached()
+
+
+def _metrics(totals: Sequence[Totals]) -> dict[str, float]:
+    """Loss and accuracy over several batches, leaving out those that could not be used."""
+    usable = [part for part in totals if bool(torch.isfinite(part.loss))]
+    if not usable:
+        return {"loss": float("nan"), "accuracy": float("nan")}
+    whole = sum(usable[1:], start=usable[0])
+    return {"loss": float(whole.mean_loss), "accuracy": whole.accuracy}
+
+
+def _tell(observers: Sequence[Observer], record: Record) -> None:
+    for observer in observers:
+        observer.recorded(record)

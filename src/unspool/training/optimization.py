@@ -1,0 +1,182 @@
+"""Optimisers, learning-rate schedules, and the one step that uses them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+
+from unspool.settings import Settings
+
+Positive = Annotated[float, Field(gt=0)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+class OptimizerSettings(Settings):
+    """How a gradient becomes a change of the weights.
+
+    Parameters
+    ----------
+    name : {"adamw", "adam", "sgd", "rmsprop"}
+    lr : float
+        Learning rate; with a schedule, its highest value.
+    weight_decay : float
+    betas : pair of float
+        Decay rates of Adam's and AdamW's averages (Kingma & Ba 2015, arXiv 1412.6980).
+    momentum : float
+        For SGD and RMSprop.
+    """
+
+    name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
+    lr: Positive = 0.003
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
+    momentum: Momentum = 0.0
+
+    def build(self, model: nn.Module) -> Optimizer:
+        """Make the optimiser for all parameters of a model."""
+        shared: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
+        parameters = model.parameters()
+        match self.name:
+            case "adamw":
+                return torch.optim.AdamW(parameters, betas=self.betas, fused=True, **shared)
+            case "adam":
+                return torch.optim.Adam(parameters, betas=self.betas, fused=True, **shared)
+            case "sgd":
+                return torch.optim.SGD(parameters, momentum=self.momentum, fused=True, **shared)
+            case "rmsprop":
+                return torch.optim.RMSprop(parameters, momentum=self.momentum, **shared)
+
+
+class ScheduleSettings(Settings):
+    """How the learning rate changes during a run.
+
+    Parameters
+    ----------
+    name : {"constant", "cosine", "one-cycle", "step", "plateau"}
+        ``cosine``: down to ``final`` along half a cosine (Loshchilov & Hutter 2017, arXiv
+        1608.03983). ``one-cycle``: up, then down to almost nothing, with Adam's first beta (or
+        the momentum) moving the other way (Smith & Topin 2018, arXiv 1708.07120). ``step``:
+        times ``factor`` every ``every`` epochs. ``plateau``: times ``factor`` after ``every``
+        epochs without a better validation metric.
+    warmup : float
+        Share of the run in which the rate rises from almost nothing to its highest value; for
+        ``one-cycle`` its rising part.
+    final : float
+        For ``cosine``: the last rate, as a share of the highest.
+    factor, every : float, int
+        For ``step`` and ``plateau``.
+    """
+
+    name: Literal["constant", "cosine", "one-cycle", "step", "plateau"] = "constant"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    every: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> ScheduleSettings:
+        if self.name == "one-cycle" and self.warmup == 0:
+            raise ValueError("one-cycle needs warmup above 0, the share of its rising part")
+        if self.name == "plateau" and self.warmup > 0:
+            raise ValueError("plateau knows no warmup; leave it out, or use another schedule")
+        return self
+
+    def build(self, optimizer: Optimizer, steps_an_epoch: int, epochs: int) -> Schedule:
+        """Make the schedule of a run of this many steps."""
+        steps = steps_an_epoch * epochs
+        if self.name == "plateau":
+            return Schedule(
+                by_metric=ReduceLROnPlateau(
+                    optimizer, mode="max", factor=self.factor, patience=self.every - 1
+                )
+            )
+        if self.name == "one-cycle":
+            highest = optimizer.param_groups[0]["lr"]
+            return Schedule(
+                by_step=OneCycleLR(
+                    optimizer,
+                    highest,
+                    total_steps=steps + 1,
+                    pct_start=self.warmup,
+                    cycle_momentum=_has_momentum(optimizer),
+                )
+            )
+        return Schedule(by_step=LambdaLR(optimizer, self._factor(steps_an_epoch, steps)))
+
+    def _factor(self, steps_an_epoch: int, steps: int) -> Callable[[int], float]:
+        """The rate at each step, as a share of the highest."""
+        rising = round(self.warmup * steps)
+
+        def factor(step: int) -> float:
+            if step < rising:
+                return (step + 1) / (rising + 1)
+            if self.name == "cosine":
+                done = (step - rising) / max(steps - rising, 1)
+                return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(done, 1))) / 2
+            if self.name == "step":
+                return float(self.factor ** (step // (steps_an_epoch * self.every)))
+            return 1.0
+
+        return factor
+
+
+def _has_momentum(optimizer: Optimizer) -> bool:
+    group = optimizer.param_groups[0]
+    return "betas" in group or group.get("momentum", 0) > 0
+
+
+class Schedule:
+    """Moves an optimiser's learning rate, after every step or by the validation metric."""
+
+    def __init__(
+        self,
+        by_step: OneCycleLR | LambdaLR | None = None,
+        by_metric: ReduceLROnPlateau | None = None,
+    ) -> None:
+        self._by_step = by_step
+        self._by_metric = by_metric
+
+    def after_step(self) -> None:
+        """Move on by one batch."""
+        if self._by_step is not None:
+            self._by_step.step()
+
+    def after_epoch(self, goodness: float | None) -> None:
+        """Take note of the validation metric, the higher the better."""
+        if self._by_metric is not None and goodness is not None:
+            self._by_metric.step(goodness)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Numbers and strings only, fit for JSON."""
+        state = (self._by_step or self._by_metric).state_dict()  # type: ignore[union-attr]
+        return {key: value for key, value in state.items() if key != "lr_lambdas"}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where :meth:`state_dict` was taken."""
+        if self._by_step is not None and isinstance(self._by_step, LambdaLR):
+            state = {**state, "lr_lambdas": [None]}
+        (self._by_step or self._by_metric).load_state_dict(state)  # type: ignore[union-attr]
+
+
+def clip_gradients(model: nn.Module, clip: float | None) -> Tensor:
+    """The norm of all gradients together, which are scaled down to ``clip`` where it is larger.
+
+    Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, algorithm 1.
+
+    Returns
+    -------
+    () tensor
+        The norm before clipping; not finite when any gradient is not.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])  # type: ignore[misc]
+    if clip is not None and norm.isfinite():
+        nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    return norm

@@ -1,0 +1,122 @@
+"""What a run tells about itself while it goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unspool.errors import SaveError, UnspoolError
+from unspool.tasks.task import Totals
+
+if TYPE_CHECKING:
+    from unspool.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of metrics.jsonl.
+
+    Parameters
+    ----------
+    step, epoch : int
+        Batches seen, and epochs begun.
+    seconds : float
+        Time since the run began, over all sittings.
+    split : {"train", "validation"}
+    loss : float, optional
+        Nats a position; None where no batch had a finite loss.
+    metrics : dict
+        Accuracy and what else the task measures; with ``train`` also the learning rate ``lr``
+        and the number of batches ``skipped`` so far.
+    """
+
+    step: int
+    epoch: int
+    seconds: float
+    split: str
+    loss: float | None
+    metrics: dict[str, float | None]
+
+    @classmethod
+    def of(cls, state: TrainingState, split: str, figures: Mapping[str, float]) -> Record:
+        """Take down a run's figures as of now."""
+        progress = state.progress
+        known = {key: value if math.isfinite(value) else None for key, value in figures.items()}
+        loss = known.pop("loss")
+        if split == "train":
+            known |= {"lr": state.lr, "skipped": progress.skipped}
+        seconds = round(progress.seconds, 3)
+        return cls(progress.step, progress.epoch + 1, seconds, split, loss, known)
+
+
+class Observer:
+    """Is told of a run's progress; does nothing with it. Subclasses do."""
+
+    def stepped(self, state: TrainingState, totals: Totals) -> None:
+        """After every batch."""
+
+    def recorded(self, record: Record) -> None:
+        """After every ``report_every`` batches, and after every epoch."""
+
+    def epoch_ended(self, state: TrainingState, improved: bool) -> None:
+        """After an epoch and its validation; ``improved`` when it is the best so far."""
+
+
+class MetricsFile(Observer):
+    """Appends records to metrics.jsonl, each written out at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def recorded(self, record: Record) -> None:
+        """Append one line."""
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(record)) + "\n")
+        except OSError as error:
+            raise SaveError(f"could not write {self._path}: {error.strerror}") from error
+
+    def forget_after(self, step: int) -> None:
+        """Drop what was recorded after a step, from which the run goes on anew."""
+        kept = [record for record in read_metrics(self._path) if record["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        self._path.write_text(text, encoding="utf-8")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The records of a metrics.jsonl, leaving out a last line that was cut off."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+class TensorBoard(Observer):
+    """Writes the records as event files that TensorBoard shows."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UnspoolError(
+                "training.tensorboard needs the package tensorboard: "
+                "pip install 'unspool[tensorboard]'"
+            ) from None
+        self._writer = SummaryWriter(str(folder))
+
+    def recorded(self, record: Record) -> None:
+        """Write one point to each curve."""
+        figures = {"loss": record.loss, **record.metrics}
+        for name, value in figures.items():
+            if value is not None:
+                self._writer.add_scalar(f"{name}/{record.split}", value, record.step)
+        self._writer.flush()

@@ -1,0 +1,42 @@
+"""How a model is trained: a recipe's ``[training]`` table."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from unspool.settings import Settings
+from unspool.training.optimization import OptimizerSettings, ScheduleSettings
+
+
+class TrainingSettings(Settings):
+    """How long, in what portions, and by which rule.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training part, at most.
+    batch_size : int
+        Sequences a step.
+    clip_norm : float, optional
+        The norm that the gradient is scaled down to where it is larger.
+    patience : int, optional
+        Stop after this many epochs without a better validation metric.
+    max_skipped : int
+        Batches in a row whose gradients are not finite before the run is given up.
+    report_every : int
+        Steps between two training records in metrics.jsonl.
+    tensorboard : bool
+        Write event files for TensorBoard as well.
+    optimizer : OptimizerSettings
+    schedule : ScheduleSettings
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    patience: Annotated[int, Field(ge=1)] | None = None
+    max_skipped: Annotated[int, Field(ge=1)] = 5
+    report_every: Annotated[int, Field(ge=1)] = 100
+    tensorboard: bool = False
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
