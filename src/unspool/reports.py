@@ -14,6 +14,8 @@ from unspool.storage import replacing_folder
 from unspool.tasks.classify import Classify
 from unspool.tasks.evaluation import Evaluation
 
+_REPORT, _CONFUSION, _BY_STEP = "report.json", "confusion.png", "accuracy-by-step.png"
+
 
 def part_of_its_data(
     task: Classify, split: str, data_dir: Path | None = None
@@ -54,14 +56,14 @@ def write(evaluation: Evaluation, title: str, folder: Path) -> None:
     Raises
     ------
     SaveError
-        If they cannot be written; what was there before then stays.
+        If they cannot be written, or the folder holds anything but an earlier report; what was
+        there before then stays.
     """
     figures = asdict(evaluation)
     figures["confusion"] = evaluation.confusion.tolist()
     figures["by_class"] = evaluation.by_class()
-    with replacing_folder(folder) as aside:
-        (aside / "report.json").write_text(json.dumps(figures, indent=1) + "\n")
-        (aside / "confusion.png").write_bytes(plots.confusion(evaluation, title))
+    with replacing_folder(folder, (_REPORT, _CONFUSION, _BY_STEP)) as aside:
+        (aside / _REPORT).write_text(json.dumps(figures, indent=1) + "\n")
+        (aside / _CONFUSION).write_bytes(plots.confusion(evaluation, title))
         if evaluation.accuracy_by_step is not None:
-            picture = plots.accuracy_by_step(evaluation, title)
-            (aside / "accuracy-by-step.png").write_bytes(picture)
+            (aside / _BY_STEP).write_bytes(plots.accuracy_by_step(evaluation, title))

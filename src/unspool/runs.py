@@ -130,7 +130,6 @@ def train(
         )
     task = Classify.from_settings(named.recipe, named.recipe.seed, data_dir)
     run = RunFolder(folder)
-    write_file(run.recipe, named.recipe.to_toml())
     return _run(task, named.recipe, run, device, observers, resumed=False)
 
 
@@ -143,15 +142,20 @@ def resume(
 ) -> Outcome:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
-    Parameters are those of :func:`train`. A run that has come to its end is left as it is, but
-    for a model folder that it may still lack.
+    Parameters are those of :func:`train`. A run that was stopped in its first epoch starts anew. A
+    run that has come to its end is left as it is, but for a model folder that it may still lack.
 
     Raises
     ------
     UnspoolError
-        If it is no run's folder, or has no checkpoint.
+        If it is no run's folder, or a checkpoint is damaged.
     """
     run, recipe = RunFolder(folder), recipe_of(folder)
+    if run.model.exists() and not Checkpoints(run.checkpoints).exist:
+        raise ModelFolderError(
+            f"{folder} holds a finished model and no checkpoint, expected one to go on from; "
+            "train again into another folder to repeat the run"
+        )
     task = Classify.from_settings(recipe, recipe.seed, data_dir)
     return _run(task, recipe, run, device, observers, resumed=True)
 
@@ -185,6 +189,8 @@ def _run(
     files: list[Observer] = [metrics, checkpoints]
     if recipe.training.tensorboard:
         files.append(TensorBoard(run.path / "tensorboard"))
+    if not resumed:
+        write_file(run.recipe, recipe.to_toml())
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         if resumed:

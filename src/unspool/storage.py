@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,16 +13,24 @@ from unspool.errors import SaveError
 
 
 @contextmanager
-def replacing_folder(target: Path) -> Iterator[Path]:
+def replacing_folder(target: Path, files: Collection[str]) -> Iterator[Path]:
     """Give an empty folder to fill, which takes the target's place once it is complete.
 
     Whatever goes wrong, the target is afterwards what it was before, and nothing else remains.
 
+    Parameters
+    ----------
+    target : Path
+    files : collection of str
+        The names that such a folder holds. A target that holds any other is not replaced.
+
     Raises
     ------
     SaveError
-        If it could not be written, as on a full disk.
+        If it could not be written, as on a full disk, or would cost the user something else.
     """
+    target = Path(os.path.realpath(target))
+    _check_replaceable(target, files)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -50,11 +58,28 @@ def write_file(target: Path, content: bytes | str) -> None:
     aside = target.with_name(f".{target.name}-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data)
-        aside.replace(target)
+        try:
+            aside.write_bytes(data)
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise _explained(target, error) from error
+
+
+def _check_replaceable(target: Path, files: Collection[str]) -> None:
+    """Refuse to replace what was not made by the same command."""
+    try:
+        foreign = sorted(set(os.listdir(target)) - set(files))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _explained(target, error) from error
+    if foreign:
+        raise SaveError(
+            f"{target} holds {foreign[0]}, expected a new or empty folder, or one with nothing "
+            f"but {', '.join(files)}, which would be replaced; choose another folder"
+        )
 
 
 def _swap(aside: Path, target: Path) -> None:
@@ -62,11 +87,12 @@ def _swap(aside: Path, target: Path) -> None:
         aside.rename(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-    target.rename(old / "folder")
     try:
+        target.rename(old / "folder")
         aside.rename(target)
-    except OSError:
-        (old / "folder").rename(target)
+    except BaseException:  # an interruption as well: the only copy must not be lost
+        if not target.exists():
+            (old / "folder").rename(target)
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

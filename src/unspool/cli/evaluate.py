@@ -52,7 +52,7 @@ def evaluate(
         else reports.part_of_its_data(task, split, data_dir)
     )
     evaluation = task.evaluate(sequences, title, by_step)
-    name = data.stem if data else str(split)
+    name = data.name if data else str(split)
     folder = out or _folder_of_run(model, name)
     if folder is not None:
         reports.write(evaluation, title, folder)
@@ -86,7 +86,7 @@ def _print(evaluation: Evaluation, split: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)  # labels are the user's own
     table = Table("class", *("precision", "recall", "F1", "count"), box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -99,7 +99,7 @@ def _print(evaluation: Evaluation, split: str) -> None:
         for step, accuracy in enumerate(evaluation.accuracy_by_step, start=1):
             steps.add_row(str(step), f"{accuracy:.2%}")
         console.print(steps)
-    console.print(
+    typer.echo(
         f"{split}: accuracy {evaluation.accuracy:.2%} of {evaluation.count:,}, "
         f"loss {evaluation.loss:.4f} nats a sequence"
     )

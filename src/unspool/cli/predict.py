@@ -58,15 +58,15 @@ def _answers(task: Classify, name: str, top: int, by_step: bool) -> Iterator[dic
     from unspool.data import inputs
 
     if name == "-":
-        title, sequences = "standard input", inputs.read_lines(sys.stdin)
+        title, (sequences, ids) = "standard input", inputs.read_lines(sys.stdin)
     else:
         columns = task.data.columns if task.data else None
-        title, sequences = name, inputs.read(Path(name), columns)
+        title, (sequences, ids) = name, inputs.read(Path(name), columns)
     task.check_features(sequences, title)
     beliefs = task.probabilities(sequences)  # (N, C)
     steps = task.probabilities_by_step(sequences) if by_step else [None] * len(sequences)
-    for number, (belief, after_steps) in enumerate(zip(beliefs, steps, strict=True)):
-        answer = {"input": title, "sequence": number, **_answer(belief, task.classes, top)}
+    for called, belief, after_steps in zip(ids, beliefs, steps, strict=True):
+        answer = {"input": title, "id": called, **_answer(belief, task.classes, top)}
         if after_steps is not None:
             answer["by_step"] = [
                 {"step": step, **_answer(after, task.classes, top)}
@@ -83,7 +83,7 @@ def _answer(belief: NDArray[np.float64], classes: tuple[str, ...], top: int) -> 
 
 
 def _print(answer: dict[str, Any]) -> None:
-    typer.echo(f"{answer['input']}[{answer['sequence']}]  {_in_words(answer)}")
+    typer.echo(f"{answer['input']}[{answer['id']}]  {_in_words(answer)}")
     for step in answer.get("by_step", []):
         typer.echo(f"  after step {step['step']:3}  {_in_words(step)}")
 

@@ -11,12 +11,11 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this one.", metavar="[NAME]")] = None,
 ) -> None:
     """List the shipped recipes, or print one."""
-    from unspool.recipes.recipe import load, shipped
+    from unspool.recipes.recipe import shipped, text_of
 
     texts = shipped()
     if name is not None:
-        load(name)  # explains an unknown name
-        typer.echo(texts[name].rstrip())
+        typer.echo(text_of(name).rstrip())
         return
     width = max(map(len, texts))
     for title, text in texts.items():

@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A shipped recipe (see: unspool recipes) or a TOML file.")
+        str,
+        typer.Argument(
+            help="A shipped recipe (see: unspool recipes) or a TOML file.", metavar="RECIPE"
+        ),
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override one value, as in model.hidden_size=256. Repeatable."),
+        typer.Option(
+            "--set",
+            help="Override one value, as in model.hidden_size=256. Repeatable.",
+            metavar="KEY=VALUE",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder. [default: runs/RECIPE-N]")
@@ -66,7 +73,9 @@ def shown(recipe: Recipe, folder: Path, quiet: bool) -> Iterator[list[Observer]]
             with TrainingProgress(recipe.training) as bar:
                 yield [bar]
     except KeyboardInterrupt:
-        typer.echo(f"unspool: interrupted; go on with: unspool resume {folder}", err=True)
+        started = (folder / "recipe.toml").is_file()
+        hint = f"; go on with: unspool resume {folder}" if started else ""
+        typer.echo(f"unspool: interrupted{hint}", err=True)
         raise typer.Exit(130) from None
 
 

@@ -8,6 +8,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def read_npz(path: Path | str, *, labelled: bool = True) -> Sequences:
         try:
             with zipfile.ZipFile(file) as archive:
                 return _read_members(archive, path, labelled)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
             raise DataError(
                 f"{path}: damaged archive ({error}), expected an .npz file as numpy.savez writes it"
             ) from None
@@ -94,7 +95,7 @@ def _read_array(file: IO[bytes], size: int, source: str) -> NDArray[Any]:
     """Read one array after its header has been compared with the ``size`` of the whole."""
     try:
         shape, fortran_order, dtype = _read_header(file)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, TokenError) as error:
         raise DataError(f"{source}: {error}; expected an array as numpy.save writes it") from None
     if dtype.hasobject:
         raise DataError(

@@ -80,14 +80,15 @@ def _warp(pictures: Tensor, settings: AugmentationSettings, generator: torch.Gen
     angle = uniform(math.radians(settings.rotation))
     height, width = (uniform(math.log1p(settings.zoom)).exp() for _ in range(2))
     slant = uniform(settings.shear)
-    # affine_grid measures in half pictures, so that a pixel is 2 / columns wide.
+    # affine_grid measures in half pictures: a pixel is 2 / columns wide and 2 / rows high.
+    aspect = rows / columns
     right = uniform(settings.shift * 2 / columns)
     down = uniform(settings.shift * 2 / rows)
     cosine, sine = angle.cos(), angle.sin()
     maps = torch.stack(
         [
-            torch.stack([cosine / width, (slant - sine) / width, right], dim=1),
-            torch.stack([sine / height, cosine / height, down], dim=1),
+            torch.stack([cosine / width, (slant - sine) / width * aspect, right], dim=1),
+            torch.stack([sine / height / aspect, cosine / height, down], dim=1),
         ],
         dim=1,
     )  # (B, 2, 3)

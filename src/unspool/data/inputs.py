@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from unspool.data import series
+from unspool.data import series, table_files
 from unspool.data.images import read_picture
-from unspool.data.sequences import Sequences
-from unspool.data.tables import TableColumns
+from unspool.data.sequences import Sequences, naming
+from unspool.data.tables import TableColumns, read_table
 from unspool.errors import DataError
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 
 
-def read(path: Path, columns: TableColumns | None = None) -> Sequences:
+def read(path: Path, columns: TableColumns | None = None) -> tuple[Sequences, list[str]]:
     """Read the sequences of a file, or a picture as one sequence of its rows.
 
     Parameters
@@ -25,17 +25,26 @@ def read(path: Path, columns: TableColumns | None = None) -> Sequences:
     columns : TableColumns, optional
         The meaning of a table's columns.
 
+    Returns
+    -------
+    sequences : Sequences
+    ids : list of str
+        What each sequence is called: a table's own names, else its number from 0.
+
     Raises
     ------
     DataError
         If the file is missing, damaged, or of no known format.
     """
     if path.suffix.lower() in _PICTURES:
-        return Sequences.from_array(read_picture(path)[None])
-    return series.read(path, columns=columns, labelled=False)
+        return _numbered(Sequences.from_array(read_picture(path)[None]))
+    if path.name.lower().endswith(table_files.FORMATS):
+        sequences, ids = read_table(path, columns, labelled=False)
+        return sequences.check(str(path)), ids.tolist()
+    return _numbered(series.read(path, labelled=False))
 
 
-def read_lines(lines: Iterable[str]) -> Sequences:
+def read_lines(lines: Iterable[str]) -> tuple[Sequences, list[str]]:
     """Read sequences from text.
 
     Either one sequence a line as a JSON array of steps, or one step a line as numbers with commas
@@ -48,37 +57,49 @@ def read_lines(lines: Iterable[str]) -> Sequences:
 
     Examples
     --------
-    >>> read_lines(["1 2", "3 4", "", "5 6"]).lengths
-    array([2, 1])
-    >>> read_lines(["[[1, 2], [3, 4]]", "[[5, 6]]"]).lengths
-    array([2, 1])
+    >>> sequences, ids = read_lines(["1 2", "3 4", "", "5 6"])
+    >>> sequences.lengths, ids
+    (array([2, 1]), ['0', '1'])
+    >>> sequences, ids = read_lines(["[[1, 2], [3, 4]]", "[[5, 6]]"])
+    >>> sequences.lengths, ids
+    (array([2, 1]), ['0', '1'])
     """
     sequences: list[Any] = []
     steps: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
         text = line.strip()
-        if text.startswith("["):
-            sequences.append(_json_sequence(text, number))
-        elif text:
+        if text and not text.startswith("["):
             steps.append(_step(text, number))
             if len(steps[-1]) != len(steps[0]):
                 raise DataError(
                     f"standard input, line {number}: {len(steps[-1])} numbers, "
                     f"expected {len(steps[0])} as in the sequence's first step"
                 )
-        elif steps:
+            continue
+        if steps:
             sequences.append(steps)
             steps = []
+        if text:
+            sequences.append(_json_sequence(text, number))
     if steps:
         sequences.append(steps)
-    return Sequences.from_list(sequences).check("standard input")
+    with naming("standard input"):
+        read = Sequences.from_list(sequences)
+    return _numbered(read.check("standard input"))
+
+
+def _numbered(sequences: Sequences) -> tuple[Sequences, list[str]]:
+    return sequences, [str(number) for number in range(len(sequences))]
 
 
 def _json_sequence(text: str, number: int) -> list[Any]:
     try:
         sequence: list[Any] = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"standard input, line {number}: not valid JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"standard input, line {number}: not valid JSON ({error}), expected one sequence a "
+            "line as in [[1, 2], [3, 4]]"
+        ) from None
     return sequence
 
 

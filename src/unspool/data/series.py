@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from unspool.data import table_files
 from unspool.data.arrays import read_npy, read_npz
 from unspool.data.files import chunks
 from unspool.data.images import ELEMENT_TYPES, read_idx_pair
@@ -11,19 +12,7 @@ from unspool.data.tables import TableColumns, read_table
 from unspool.data.ts_files import read_ts
 from unspool.errors import DataError
 
-FORMATS = (
-    ".npz",
-    ".npy",
-    ".csv",
-    ".csv.gz",
-    ".parquet",
-    ".jsonl",
-    ".jsonl.gz",
-    ".ndjson",
-    ".ndjson.gz",
-    ".ts",
-    ".ts.gz",
-)
+FORMATS = (".npz", ".npy", *table_files.FORMATS, ".ts", ".ts.gz")
 """The known endings of names; IDX files have none and are known by their content."""
 
 

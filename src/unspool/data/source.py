@@ -35,9 +35,9 @@ class SequenceDataSettings(Settings):
     columns : TableColumns
         The columns of a CSV, Parquet or JSONL file.
     validation, test : float
-        Shares divided off for model selection and for the final test. ``test`` is cut from the
-        whole and only where there is no test part already; ``validation`` from the rest. The
-        division is stratified and always the same, whatever the run's seed.
+        Shares of the data divided off for model selection and for the final test; ``test`` only
+        where there is no test part already. The division is stratified and always the same,
+        whatever the run's seed.
     normalisation : {"standard", "global", "range", "none"}
         See :data:`unspool.data.normalisation.Normalisation`.
     augmentation : AugmentationSettings
@@ -62,6 +62,12 @@ class SequenceDataSettings(Settings):
     def _one_source(self) -> "SequenceDataSettings":
         if (self.name is None) == (self.path is None):
             raise ValueError("needs either name (a catalogue set) or path (a file), and not both")
+        apart = ("test_path", "labels_path", "test_labels_path")
+        given = [key for key in apart if getattr(self, key) is not None]
+        if self.name is not None and given:
+            raise ValueError(f"{given[0]} goes with path (a file), not with name (a catalogue set)")
+        if self.test_labels_path is not None and self.test_path is None:
+            raise ValueError("test_labels_path needs test_path, the sequences that it labels")
         return self
 
     @property

@@ -18,6 +18,9 @@ from unspool.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
+FORMATS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+"""The endings of a table's name."""
+
 ROW = "\0row"
 """The column that keeps each row's position in the file; no file has one of that name."""
 
@@ -62,7 +65,7 @@ def open_table(path: Path) -> Table:
     opener = {".csv": _open_csv, ".parquet": _open_parquet}.get(kind, _open_json_lines)
     try:
         table = opener(path)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DataError(f"{path}: {_first_line(error)}; expected a {kind} table") from None
     if table.frame.is_empty():
         raise DataError(f"{path} has no rows, expected at least one")
@@ -162,5 +165,5 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"found {name}, which JSON does not have")
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]

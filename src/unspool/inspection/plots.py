@@ -33,7 +33,13 @@ def curves(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
     _curve(right, records, lambda record: record["metrics"].get("accuracy"))
     right.set(title="accuracy", xlabel="step")
     right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    _mark_best(right, records)
+    judged = [r for r in records if r["split"] == "validation" and r["loss"] is not None]
+    if judged:
+        best = min(judged, key=lambda record: record["loss"])
+        accuracy = best["metrics"]["accuracy"]
+        title += f": best weights after epoch {best['epoch']}, validation accuracy {accuracy:.2%}"
+        for axes in (left, right):
+            axes.axvline(best["step"], color=_VALIDATION, lw=0.8, ls=":")
     figure.suptitle(title)
     return _png(figure)
 
@@ -48,23 +54,6 @@ def _curve(axes: Axes, records: Sequence[Mapping[str, Any]], value: Any) -> None
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
-
-
-def _mark_best(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
-    judged = [record for record in records if record["split"] == "validation"]
-    if not judged:
-        return
-    best = max(judged, key=lambda record: record["metrics"]["accuracy"])
-    accuracy = best["metrics"]["accuracy"]
-    axes.axhline(accuracy, color=_VALIDATION, lw=0.8, ls=":")
-    axes.annotate(
-        f"best {accuracy:.2%}, epoch {best['epoch']}",
-        (best["step"], accuracy),
-        xytext=(0, -14),
-        textcoords="offset points",
-        ha="right",
-        color=_VALIDATION,
-    )
 
 
 def confusion(evaluation: Evaluation, title: str) -> bytes:

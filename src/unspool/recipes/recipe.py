@@ -52,8 +52,12 @@ class NamedRecipe:
 def shipped() -> dict[str, str]:
     """Every recipe that comes with the package: name and text."""
     files = resources.files("unspool.recipes").iterdir()
-    tomls = sorted((file for file in files if file.name.endswith(".toml")), key=lambda f: f.name)
-    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in tomls}
+    texts = {
+        file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
+        for file in files
+        if file.name.endswith(".toml")
+    }
+    return dict(sorted(texts.items()))
 
 
 def load(source: str | Path, overrides: Sequence[str] = ()) -> NamedRecipe:
@@ -75,7 +79,7 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> NamedRecipe:
     name, values = _read(source)
     for override in overrides:
         _override(values, override)
-    return NamedRecipe(name, check(values, f"recipe {name}"))
+    return NamedRecipe(name, check(values, f"recipe {source}"))
 
 
 def check(values: dict[str, Any], title: str) -> Recipe:
@@ -98,18 +102,31 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
         name = path.parent.name if path.name == "recipe.toml" else path.stem
         try:
             return name or "recipe", tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RecipeError(f"recipe {path}: no such file; check the path") from None
         except OSError as error:
-            raise RecipeError(f"recipe {path}: {error.strerror}") from error
+            raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from error
         except ValueError as error:  # not TOML, or not UTF-8
             raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
+    return str(source), tomllib.loads(text_of(str(source)))
+
+
+def text_of(name: str) -> str:
+    """Give the text of a shipped recipe.
+
+    Raises
+    ------
+    RecipeError
+        If there is none of that name; the nearest is suggested.
+    """
     known = shipped()
-    if str(source) not in known:
-        near = difflib.get_close_matches(str(source), known, n=1)
-        hint = f", did you mean {near[0]}?" if near else ""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ","
         raise RecipeError(
-            f"no recipe {str(source)!r}{hint} expected a .toml file or one of {', '.join(known)}"
+            f"no recipe is called {name!r}{hint} expected a .toml file or one of {', '.join(known)}"
         )
-    return str(source), tomllib.loads(known[str(source)])
+    return known[name]
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from unspool.data import normalisation, source
 from unspool.data.augmentation import AugmentationSettings, augment
 from unspool.data.batches import Batch, Batches, batch_generator
+from unspool.data.labels import LabelType, from_text
 from unspool.data.sequences import Sequences
 from unspool.data.source import Division, SequenceDataSettings
 from unspool.errors import DataError, RecipeError
@@ -64,6 +65,8 @@ class Classify(Task):
     objective : {"end", "every-step"}
     data : SequenceDataSettings, optional
         Where the data came from, for the record and for ``evaluate``; None for arrays.
+    label_type : {"str", "int", "float", "bool"}
+        What the labels were before they became text, for a program that wants them back.
     """
 
     name: ClassVar[str] = "classify"
@@ -76,11 +79,13 @@ class Classify(Task):
         classes: Sequence[str],
         objective: Objective = "end",
         data: SequenceDataSettings | None = None,
+        label_type: LabelType = "str",
     ) -> None:
         self.model = model
         self.classes = tuple(classes)
         self.objective = objective
         self.data = data
+        self.label_type = label_type
         self.augmentation = AugmentationSettings()
 
     # --- from data to a task ---------------------------------------------------------------
@@ -173,10 +178,6 @@ class Classify(Task):
             return None
         evaluation = self.evaluate(self._validation, f"{self._title} (validation part)")
         return {"loss": evaluation.loss, "accuracy": evaluation.accuracy}
-
-    def goodness(self, validation: dict[str, float]) -> tuple[float, ...]:
-        """Accuracy, and among equals the lower loss: small parts give many equals."""
-        return validation["accuracy"], -validation["loss"]
 
     # --- answers ---------------------------------------------------------------------------
 
@@ -275,6 +276,7 @@ class Classify(Task):
         return {
             "num_features": len(self.model.centre),
             "classes": list(self.classes),
+            "label_type": self.label_type,
             "objective": self.objective,
             "model": self.model.settings.model_dump(exclude_none=True),
             "data": self.data and self.data.model_dump(exclude_none=True),
@@ -286,15 +288,21 @@ class ClassifyDescription(Settings):
 
     num_features: Annotated[int, Field(ge=1, le=1_000_000)]
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000_000)]
+    label_type: LabelType = "str"
     objective: Objective
     model: ClassifierSettings
     data: SequenceDataSettings | None
+
+    @model_validator(mode="after")
+    def _labels_fit_their_type(self) -> ClassifyDescription:
+        from_text(self.classes, self.label_type)
+        return self
 
     def task(self) -> Classify:
         """Build the task with weights yet to be loaded, on the meta device: nothing allocated."""
         with torch.device("meta"):
             model = Classifier(self.num_features, len(self.classes), self.model)
-        return Classify(model, self.classes, self.objective, self.data)
+        return Classify(model, self.classes, self.objective, self.data, self.label_type)
 
 
 def _judge(

@@ -39,7 +39,7 @@ def save(task: Task, folder: Path, card: str) -> None:
     Raises
     ------
     SaveError
-        If it cannot be written.
+        If it cannot be written, or the folder holds anything but a model.
     """
     config = {
         "format": FORMAT,
@@ -52,10 +52,11 @@ def save(task: Task, folder: Path, card: str) -> None:
         },
     }
     weights = {name: value.contiguous().cpu() for name, value in task.model.state_dict().items()}
-    with replacing_folder(folder) as aside:
-        (aside / _CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
+    with replacing_folder(folder, (_CONFIG, _WEIGHTS, _CARD)) as aside:
+        (aside / _CONFIG).write_text(text, encoding="utf-8")
         (aside / _WEIGHTS).write_bytes(safetensors.torch.save(weights))
-        (aside / _CARD).write_text(card)
+        (aside / _CARD).write_text(card, encoding="utf-8")
 
 
 def find(path: str | Path) -> Path:
@@ -96,14 +97,14 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Classify:
     return task
 
 
+def read_card(path: str | Path) -> str:
+    """Read the model card of a run's or a model folder; empty where there is none."""
+    file = find(path) / _CARD
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
 def _described(path: Path) -> ClassifyDescription:
-    try:
-        size = path.stat().st_size
-        if size > _LARGEST_CONFIG:
-            raise ModelFolderError(f"{path} has {size} bytes, expected at most {_LARGEST_CONFIG}")
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFolderError(f"{path} is not readable JSON ({error})") from error
+    config = _json(path)
     if not isinstance(config, dict):
         raise ModelFolderError(f"{path} holds a {type(config).__name__}, expected an object")
     found = config.pop("format", None)
@@ -113,7 +114,7 @@ def _described(path: Path) -> ClassifyDescription:
             "use the version of unspool that wrote it"
         )
     task = config.pop("task", None)
-    if task not in _DESCRIPTIONS:
+    if not isinstance(task, str) or task not in _DESCRIPTIONS:
         raise ModelFolderError(
             f"{path} is of task {task!r}, expected one of {', '.join(_DESCRIPTIONS)}"
         )
@@ -124,6 +125,20 @@ def _described(path: Path) -> ClassifyDescription:
         raise ModelFolderError(f"{path}: {'; '.join(problems(error))}") from error
 
 
+def _json(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_CONFIG + 1)
+    except OSError as error:
+        raise ModelFolderError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(content) > _LARGEST_CONFIG:
+        raise ModelFolderError(f"{path} is larger than {_LARGEST_CONFIG} bytes, expected a few")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelFolderError(f"{path} is not valid JSON: {error}") from error
+
+
 def _load_weights(model: nn.Module, path: Path) -> None:
     expected = {
         name: (list(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()
@@ -132,12 +147,23 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             _compare(path, expected, {name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118
             weights = {name: file.get_tensor(name) for name in expected}
+    except FileNotFoundError:
+        raise ModelFolderError(
+            f"{path} is missing, expected beside {_CONFIG}; copy the whole folder"
+        ) from None
     except (OSError, SafetensorError) as error:
-        raise ModelFolderError(f"{path} cannot be read ({error})") from error
+        raise ModelFolderError(
+            f"{path} cannot be read ({error}), expected a whole safetensors file; copy it again"
+        ) from error
     for name, tensor in weights.items():
         if tensor.dtype != expected[name][1]:
             raise ModelFolderError(
                 f"{path}: {name} is of type {tensor.dtype}, expected {expected[name][1]}"
+            )
+        if not bool(tensor.isfinite().all()):
+            raise ModelFolderError(
+                f"{path}: {name} holds values that are not finite, expected numbers; the file is "
+                "damaged, or its training went astray"
             )
     model.load_state_dict(weights, assign=True)
 

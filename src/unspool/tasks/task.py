@@ -81,11 +81,11 @@ class Task(ABC):
 
     @abstractmethod
     def validate(self) -> dict[str, float] | None:
-        """Metrics on the validation part, ``loss`` among them; None where there is no such part."""
+        """Metrics on the validation part, None where there is no such part.
 
-    @abstractmethod
-    def goodness(self, validation: dict[str, float]) -> tuple[float, ...]:
-        """By what the best weights are chosen: the larger the better, the first number first."""
+        The ``loss`` among them chooses the best weights: as a proper score it is far less subject
+        to chance than a count of right answers, above all on a small part.
+        """
 
     @abstractmethod
     def description(self) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Checkpoints(Observer):
         """Save the state, then drop what is no longer needed."""
         del improved
         tensors = {name: value.contiguous() for name, value in state.tensors().items()}
-        with replacing_folder(self._folder / f"step-{state.progress.step}") as aside:
+        folder = self._folder / f"step-{state.progress.step}"
+        with replacing_folder(folder, (_TENSORS, _NUMBERS)) as aside:
             (aside / _TENSORS).write_bytes(safetensors.torch.save(tensors))
             (aside / _NUMBERS).write_text(json.dumps(state.numbers(), indent=1))
         self._drop_old(state.progress.best_epoch)
@@ -45,19 +46,30 @@ class Checkpoints(Observer):
     def resume(self, state: TrainingState) -> None:
         """Bring a run's state to where its newest checkpoint was taken.
 
+        Without any, as when the run stopped in its first epoch, the state stays at the start.
+
         Raises
         ------
         ModelFolderError
-            If there is no checkpoint, or one is damaged.
+            If a checkpoint is damaged, or does not fit the run's recipe.
         """
         folders = self._newest_first()
         if not folders:
-            raise ModelFolderError(
-                f"{self._folder} holds no checkpoint to go on from; the run stopped before its "
-                "first epoch ended: start it again with unspool train"
-            )
-        numbers = _numbers(folders[0])
-        state.restore(_tensors(folders[0]), numbers, self._best_weights(numbers))
+            return
+        newest = folders[0]
+        tensors, numbers = _tensors(newest), _numbers(newest)
+        try:
+            state.restore(tensors, numbers, self._best_weights(numbers))
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, ModelFolderError):
+                raise
+            problem = " ".join(f"{type(error).__name__}: {error}".split())
+            raise _damaged(newest, f"it does not fit recipe.toml: {problem}") from error
+
+    @property
+    def exist(self) -> bool:
+        """Whether there is any to go on from."""
+        return bool(self._newest_first())
 
     def _best_weights(self, numbers: dict[str, Any]) -> dict[str, Tensor] | None:
         best_epoch = numbers["progress"]["best_epoch"]
@@ -92,7 +104,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(folder / _TENSORS)
     except (OSError, SafetensorError) as error:
-        raise _damaged(folder / _TENSORS, error) from error
+        raise _damaged(folder, f"{_TENSORS}: {error}") from error
 
 
 def _numbers(folder: Path) -> dict[str, Any]:
@@ -100,11 +112,10 @@ def _numbers(folder: Path) -> dict[str, Any]:
         numbers: dict[str, Any] = json.loads((folder / _NUMBERS).read_text())
         return numbers
     except (OSError, ValueError) as error:
-        raise _damaged(folder / _NUMBERS, error) from error
+        raise _damaged(folder, f"{_NUMBERS}: {error}") from error
 
 
-def _damaged(path: Path, error: Exception) -> ModelFolderError:
+def _damaged(folder: Path, problem: str) -> ModelFolderError:
     return ModelFolderError(
-        f"{path} cannot be read ({error}); remove the folder {path.parent.name} to go on from "
-        "the checkpoint before it"
+        f"checkpoint {folder} is damaged ({problem}); remove it to go on from the one before it"
     )

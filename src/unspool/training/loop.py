@@ -60,9 +60,9 @@ def train(
             _tell(observers, Record.of(state, "train", _metrics(recent)))
         validation = task.validate()
         state.tick()
-        improved = state.finish_epoch(validation)
         if validation is not None:
             _tell(observers, Record.of(state, "validation", validation))
+        improved = state.finish_epoch(validation)
         for observer in observers:
             observer.epoch_ended(state, improved)
     state.restore_best()

@@ -64,7 +64,7 @@ class ScheduleSettings(Settings):
         1608.03983). ``one-cycle``: up, then down to almost nothing, with Adam's first beta (or
         the momentum) moving the other way (Smith & Topin 2018, arXiv 1708.07120). ``step``:
         times ``factor`` every ``every`` epochs. ``plateau``: times ``factor`` after ``every``
-        epochs without a better validation metric.
+        epochs without a lower validation loss.
     warmup : float
         Share of the run in which the rate rises from almost nothing to its highest value; for
         ``one-cycle`` its rising part.
@@ -93,9 +93,7 @@ class ScheduleSettings(Settings):
         steps = steps_an_epoch * epochs
         if self.name == "plateau":
             return Schedule(
-                by_metric=ReduceLROnPlateau(
-                    optimizer, mode="max", factor=self.factor, patience=self.every - 1
-                )
+                by_loss=ReduceLROnPlateau(optimizer, factor=self.factor, patience=self.every - 1)
             )
         if self.name == "one-cycle":
             highest = optimizer.param_groups[0]["lr"]
@@ -104,7 +102,7 @@ class ScheduleSettings(Settings):
                     optimizer,
                     highest,
                     total_steps=steps + 1,
-                    pct_start=self.warmup,
+                    pct_start=max(self.warmup, 2 / (steps + 1)),  # one step at least to rise
                     cycle_momentum=_has_momentum(optimizer),
                 )
             )
@@ -133,36 +131,36 @@ def _has_momentum(optimizer: Optimizer) -> bool:
 
 
 class Schedule:
-    """Moves an optimiser's learning rate, after every step or by the validation metric."""
+    """Moves an optimiser's learning rate, after every step or by the validation loss."""
 
     def __init__(
         self,
         by_step: OneCycleLR | LambdaLR | None = None,
-        by_metric: ReduceLROnPlateau | None = None,
+        by_loss: ReduceLROnPlateau | None = None,
     ) -> None:
         self._by_step = by_step
-        self._by_metric = by_metric
+        self._by_loss = by_loss
 
     def after_step(self) -> None:
         """Move on by one batch."""
         if self._by_step is not None:
             self._by_step.step()
 
-    def after_epoch(self, goodness: float | None) -> None:
-        """Take note of the validation metric, the higher the better."""
-        if self._by_metric is not None and goodness is not None:
-            self._by_metric.step(goodness)
+    def after_epoch(self, validation_loss: float | None) -> None:
+        """Take note of the validation loss, None where there is no validation part."""
+        if self._by_loss is not None and validation_loss is not None:
+            self._by_loss.step(validation_loss)
 
     def state_dict(self) -> dict[str, Any]:
         """Numbers and strings only, fit for JSON."""
-        state = (self._by_step or self._by_metric).state_dict()  # type: ignore[union-attr]
+        state = (self._by_step or self._by_loss).state_dict()  # type: ignore[union-attr]
         return {key: value for key, value in state.items() if key != "lr_lambdas"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where :meth:`state_dict` was taken."""
         if self._by_step is not None and isinstance(self._by_step, LambdaLR):
             state = {**state, "lr_lambdas": [None]}
-        (self._by_step or self._by_metric).load_state_dict(state)  # type: ignore[union-attr]
+        (self._by_step or self._by_loss).load_state_dict(state)  # type: ignore[union-attr]
 
 
 def clip_gradients(model: nn.Module, clip: float | None) -> Tensor:

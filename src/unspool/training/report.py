@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unspool.errors import SaveError, UnspoolError
+from unspool.storage import write_file
 from unspool.tasks.task import Totals
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ class MetricsFile(Observer):
     def forget_after(self, step: int) -> None:
         """Drop what was recorded after a step, from which the run goes on anew."""
         kept = [record for record in read_metrics(self._path) if record["step"] <= step]
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        self._path.write_text(text, encoding="utf-8")
+        write_file(self._path, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

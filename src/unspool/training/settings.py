@@ -20,7 +20,7 @@ class TrainingSettings(Settings):
     clip_norm : float, optional
         The norm that the gradient is scaled down to where it is larger.
     patience : int, optional
-        Stop after this many epochs without a better validation metric.
+        Stop after this many epochs without a lower validation loss.
     max_skipped : int
         Batches in a row whose gradients are not finite before the run is given up.
     report_every : int
@@ -33,7 +33,7 @@ class TrainingSettings(Settings):
 
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 128
-    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
     max_skipped: Annotated[int, Field(ge=1)] = 5
     report_every: Annotated[int, Field(ge=1)] = 100

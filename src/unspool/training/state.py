@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -25,8 +26,8 @@ class Progress:
         Epochs finished, and batches seen in all.
     seconds : float
         Time spent, over all sittings.
-    best : tuple of float, optional
-        The task's goodness on the validation part at its best.
+    best_loss : float, optional
+        The lowest validation loss so far.
     best_epoch : int
         After which epoch that was; 0 where there is no validation part.
     skipped, skipped_in_row : int
@@ -36,7 +37,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    best: tuple[float, ...] | None = None
+    best_loss: float | None = None
     best_epoch: int = 0
     skipped: int = 0
     skipped_in_row: int = 0
@@ -78,11 +79,13 @@ class TrainingState:
         if validation is None:
             self.schedule.after_epoch(None)
             return False
-        goodness = self.task.goodness(validation)
-        self.schedule.after_epoch(goodness[0])
-        if progress.best is not None and goodness <= progress.best:
+        loss = validation["loss"]
+        self.schedule.after_epoch(loss)
+        if not math.isfinite(loss):
             return False
-        progress.best, progress.best_epoch = goodness, progress.epoch
+        if progress.best_loss is not None and loss >= progress.best_loss:
+            return False
+        progress.best_loss, progress.best_epoch = loss, progress.epoch
         self.best_weights = {
             name: tensor.detach().cpu().clone()
             for name, tensor in self.task.model.state_dict().items()
@@ -90,9 +93,9 @@ class TrainingState:
         return True
 
     def out_of_patience(self, patience: int | None) -> bool:
-        """Whether the metric has not improved for ``patience`` epochs."""
+        """Whether the validation loss has not fallen for ``patience`` epochs."""
         waited = self.progress.epoch - self.progress.best_epoch
-        return patience is not None and self.progress.best is not None and waited >= patience
+        return patience is not None and self.progress.best_loss is not None and waited >= patience
 
     def restore_best(self) -> None:
         """Give the model its best weights, where a validation part has chosen some."""
@@ -141,8 +144,6 @@ class TrainingState:
         self.optimizer.load_state_dict({"state": averages, "param_groups": numbers["optimizer"]})
         self.schedule.load_state_dict(numbers["schedule"])
         self.progress = Progress(**numbers["progress"])
-        if self.progress.best is not None:  # JSON has lists for tuples
-            self.progress.best = tuple(self.progress.best)
         self.best_weights = best_weights
         torch.set_rng_state(tensors["random.cpu"])
         if torch.cuda.is_available() and "random.cuda" in tensors:

@@ -1,0 +1,466 @@
+"""A recurrent classifier with scikit-learn's conventions.
+
+Shapes: ``N`` sequences, ``T`` steps, ``F`` features, ``C`` classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from unspool.data.division import divide
+from unspool.data.labels import from_text, to_text, type_of
+from unspool.data.sequences import Sequences
+from unspool.data.source import Division
+from unspool.errors import RecipeError
+from unspool.estimators.inputs import Labels, form_of, read_labels
+from unspool.estimators.settings import (
+    ClassWeight,
+    SequenceClassifierSettings,
+    check,
+    parameters_of,
+)
+from unspool.tasks import model_card, model_folder
+from unspool.tasks.classify import Classify, ClassWeights
+from unspool.training.loop import train
+from unspool.training.report import Observer, Record
+from unspool.training.state import TrainingState
+
+
+class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Say what a sequence is, by a recurrent network.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "rnn"}
+    hidden_size, num_layers : int
+    bidirectional : bool
+        Read every sequence from both ends.
+    input_projection : int, optional
+        Size of a linear layer between the features and the first recurrent layer.
+    dropout : float
+        Share of a recurrent layer's outputs that is dropped on the way to the next layer and to
+        the answer, in training.
+    forget_bias : float, optional
+        What an LSTM's forget gates start from.
+    objective : {"end", "every-step"}
+        Learn to answer after the last step, or after every step; the latter makes beliefs about
+        the beginnings of sequences better.
+    epochs : int
+        Passes over the training data, at most.
+    batch_size : int
+        Sequences a step of the optimiser.
+    optimizer : {"adamw", "adam", "sgd", "rmsprop"}
+    learning_rate : float
+        With a schedule, its highest value.
+    weight_decay : float
+    schedule : {"one-cycle", "cosine", "step", "plateau", "constant"}
+        How the learning rate changes; see :class:`unspool.training.optimization.ScheduleSettings`.
+    warmup : float, optional
+        Share of the training in which the rate rises; by default 0.3 for ``one-cycle`` and 0 for
+        the others.
+    clip_norm : float, optional
+        The norm that a gradient is scaled down to where it is larger.
+    validation_fraction : float
+        Share of the sequences that is held back to choose the best epoch by; 0 trains on all of
+        them to the last epoch. The division is stratified and the same for every random state.
+    patience : int, optional
+        Stop after this many epochs without a better accuracy on what is held back.
+    class_weight : "balanced" or {label: weight}, optional
+        How much each class counts in the loss, 1 where a label is not named; ``balanced`` weighs
+        a class by the inverse of its frequency.
+    normalisation : {"standard", "global", "range", "none"}
+        How features are scaled by what is found in the training data: each to mean 0 and
+        deviation 1, all together so, all together to 0…1, or not at all. The columns of a table
+        are one and the same feature at different steps, and are therefore scaled together.
+    random_state : int, RandomState instance or None
+        Decides the first weights, the order of the batches and dropout. The same number gives
+        the same network, bit for bit, on one machine with the same number of threads. None draws
+        a number from numpy's global state, as everywhere in scikit-learn; neither that state nor
+        torch's is touched otherwise.
+    device : {"auto", "cpu", "cuda"}
+        ``auto`` is a GPU where there is one.
+    verbose : bool
+        Print a line for every record of ``history_``.
+
+    Attributes
+    ----------
+    classes_ : (C,) array
+        The labels, sorted, of the type that ``y`` had.
+    n_features_in_ : int
+        Features of a step; for a table, its columns (which are steps).
+    feature_names_in_ : array of str
+        The columns' names, where ``X`` was a data frame.
+    task_ : unspool.tasks.classify.Classify
+        The network with its normalisation and labels.
+    history_ : list of dict
+        Loss, accuracy and more of every epoch, with ``split`` ``train`` or ``validation``. Not
+        there after :func:`load`, like ``n_iter_`` and ``validation_``.
+    n_iter_ : int
+        Epochs trained.
+    validation_ : dict or None
+        Loss and accuracy of the network on what was held back, if anything was.
+
+    See Also
+    --------
+    load : Make one from a folder, also from that of a run of ``unspool train``.
+
+    Notes
+    -----
+    ``X`` has one of three forms, in :meth:`fit` and wherever else it stands:
+
+    - an array ``(N, T, F)``;
+    - a list of arrays ``(T_i, F)``, or ``(T_i,)`` as one feature a step, of any lengths;
+    - a table ``(N, T)``, an array or data frame, as one feature a step. A network that was
+      fitted on a table expects the same columns again, as all of scikit-learn does. Sequences of
+      other lengths, such as their first ``t`` steps, are given to it as ``X[:, :t, None]`` or as
+      a list. A folder does not keep the columns: after :func:`load` any number is accepted.
+
+    For a network the number of steps is free: sequences may be shorter or longer than those that
+    it was fitted on.
+
+    Examples
+    --------
+    Is there more of the wave at its beginning or at its end?
+
+    >>> import numpy as np
+    >>> from unspool import SequenceClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.array(["fades", "grows"] * 20)
+    >>> ramps = {"fades": np.linspace(1, 0, 12), "grows": np.linspace(0, 1, 12)}
+    >>> X = [np.sin(np.arange(12) + rng.uniform(0, 6)) * ramps[label] for label in labels]
+    >>> classifier = SequenceClassifier(hidden_size=16, epochs=20, random_state=0).fit(X, labels)
+    >>> classifier.score(X, labels)
+    1.0
+    >>> belief = classifier.predict_proba_by_step(X[:1])[0]
+    >>> belief.shape
+    (12, 2)
+    """
+
+    classes_: NDArray[Any]
+    n_features_in_: int
+    task_: Classify
+    history_: list[dict[str, Any]]
+    n_iter_: int
+    validation_: dict[str, float] | None
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        input_projection: int | None = None,
+        dropout: float = 0.0,
+        forget_bias: float | None = None,
+        objective: str = "end",
+        epochs: int = 50,
+        batch_size: int = 32,
+        optimizer: str = "adamw",
+        learning_rate: float = 0.01,
+        weight_decay: float = 0.0,
+        schedule: str = "one-cycle",
+        warmup: float | None = None,
+        clip_norm: float | None = 1.0,
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        normalisation: str = "standard",
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.input_projection = input_projection
+        self.dropout = dropout
+        self.forget_bias = forget_bias
+        self.objective = objective
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.warmup = warmup
+        self.clip_norm = clip_norm
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.class_weight = class_weight
+        self.normalisation = normalisation
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    # --- learning --------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any) -> SequenceClassifier:  # noqa: N803
+        """Train a new network.
+
+        Parameters
+        ----------
+        X : array or list
+            ``N`` sequences, in one of the forms of the notes above.
+        y : (N,) array
+            Each sequence's label: text, whole numbers or booleans.
+
+        Returns
+        -------
+        SequenceClassifier
+            This one.
+
+        Raises
+        ------
+        RecipeError
+            With everything that is wrong with the parameters.
+        DataError, ValueError
+            If the sequences or labels cannot be learned from.
+        TrainingError
+            If gradients are no longer finite.
+        """
+        parameters = self.get_params(deep=False)
+        random = check_random_state(parameters.pop("random_state"))
+        settings = check(parameters, type(self).__name__)
+        device = _device(settings.device)
+        sequences = self._read_new(X)
+        labels = read_labels(y, len(sequences))
+        seed = int(random.randint(np.iinfo(np.int32).max))
+        task = _new_task(replace(sequences, labels=labels.texts), labels, settings, seed)
+        task.model.to(device)
+        history = _History(settings.verbose)
+        self.n_iter_ = _train(task, settings, seed, history)
+        self.history_ = history.records
+        self.validation_ = task.validate()
+        self._adopt(
+            Classify(task.model, task.classes, task.objective, label_type=type_of(labels.classes)),
+            labels.classes,
+            model_card.write(task, self.validation_ or {}),
+        )
+        return self
+
+    def _adopt(self, task: Classify, classes: NDArray[Any], card: str) -> None:
+        """Answer by this task, which holds no training data, from now on."""
+        task.model.eval()
+        self.task_ = task
+        self.classes_ = classes
+        outputs = {text: position for position, text in enumerate(task.classes)}
+        self._outputs = np.array([outputs[text] for text in to_text(classes).tolist()])
+        self._card = card
+
+    # --- answers ---------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """The most probable label of each sequence.
+
+        Parameters
+        ----------
+        X : array or list
+            ``N`` sequences, in one of the forms of the notes above.
+
+        Returns
+        -------
+        (N,) array
+            Of the type of ``classes_``.
+        """
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """The probability of each class, after each sequence's last step.
+
+        Parameters
+        ----------
+        X : array or list
+            ``N`` sequences, in one of the forms of the notes above.
+
+        Returns
+        -------
+        (N, C) array
+            In the order of ``classes_``.
+        """
+        probabilities = self.task_.probabilities(self._read(X))
+        return probabilities[:, self._outputs]
+
+    def predict_proba_by_step(
+        self,
+        X: Any,  # noqa: N803
+    ) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+        """The probability of each class after each step, from the steps so far alone.
+
+        Parameters
+        ----------
+        X : array or list
+            ``N`` sequences, in one of the forms of the notes above.
+
+        Returns
+        -------
+        (N, T, C) array, or list of N arrays (T_i, C)
+            A list where ``X`` is a list of sequences, else an array.
+        """
+        beliefs = self.task_.probabilities_by_step(self._read(X))
+        ordered = [belief[:, self._outputs] for belief in beliefs]
+        return ordered if form_of(X) == "list" else np.stack(ordered)
+
+    # --- X ---------------------------------------------------------------------------------
+
+    def _read_new(self, X: Any) -> Sequences:  # noqa: N803
+        """Take the sequences to learn from, and note what they look like."""
+        form = form_of(X)
+        self._fitted_on_table = form == "table"
+        if form == "table":
+            return _check(Sequences.from_array(validate_data(self, X)))
+        sequences = _check(_from_array_or_list(X))
+        self.n_features_in_ = sequences.num_features
+        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a data frame
+        return sequences
+
+    def _read(self, X: Any) -> Sequences:  # noqa: N803
+        """Take sequences to answer about."""
+        check_is_fitted(self)
+        if form_of(X) != "table":
+            sequences = _from_array_or_list(X)
+        elif self._fitted_on_table:
+            sequences = Sequences.from_array(validate_data(self, X, reset=False))
+        else:
+            sequences = Sequences.from_array(check_array(X))
+        self.task_.check_features(_check(sequences), "X")
+        return sequences
+
+    # --- the model folder ------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Write a model folder, which :func:`load` and the command line read.
+
+        It holds the network and its labels, nothing that was pickled, and none of the data.
+
+        Parameters
+        ----------
+        folder : str or Path
+            A new one, or one with an earlier model, which it replaces.
+
+        Raises
+        ------
+        SaveError
+            If it cannot be written.
+        """
+        check_is_fitted(self)
+        model_folder.save(self.task_, Path(folder), self._card)
+
+
+def load(folder: str | Path, device: str = "auto") -> SequenceClassifier:
+    """Make a fitted classifier from a run's or a model folder.
+
+    Labels are of the type that ``y`` had, as far as a folder keeps it: numbers are ``int64`` or
+    ``float64``. A run of ``unspool train`` has labels of text. The classifier's parameters are
+    those of the network; those of its training have their defaults.
+
+    Parameters
+    ----------
+    folder : str or Path
+    device : {"auto", "cpu", "cuda"}
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is incomplete or damaged.
+    """
+    task = model_folder.load(folder, _device(device))
+    classifier = SequenceClassifier(
+        **parameters_of(task.model.settings), objective=task.objective, device=device
+    )
+    classifier.n_features_in_ = len(task.model.centre)
+    classifier._fitted_on_table = False
+    classes = np.unique(from_text(task.classes, task.label_type))
+    classifier._adopt(task, classes, model_folder.read_card(folder))
+    return classifier
+
+
+class _History(Observer):
+    """Keeps the records of a training, and prints them if asked to."""
+
+    def __init__(self, verbose: bool) -> None:
+        self.records: list[dict[str, Any]] = []
+        self._verbose = verbose
+
+    def recorded(self, record: Record) -> None:
+        self.records.append(asdict(record))
+        if self._verbose:
+            loss = float("nan") if record.loss is None else record.loss
+            accuracy = record.metrics["accuracy"]
+            print(f"epoch {record.epoch}  {record.split}  loss {loss:.4f}  accuracy {accuracy:.2%}")
+
+
+def _device(name: str) -> torch.device:
+    from unspool.runs import device_called  # brings matplotlib, which takes its time
+
+    return device_called(name)
+
+
+def _from_array_or_list(X: Any) -> Sequences:  # noqa: N803
+    return Sequences.from_list(X) if form_of(X) == "list" else Sequences.from_array(X)
+
+
+def _check(sequences: Sequences) -> Sequences:
+    return sequences.check("X")
+
+
+def _new_task(
+    sequences: Sequences, labels: Labels, settings: SequenceClassifierSettings, seed: int
+) -> Classify:
+    """Divide the sequences, and draw a new network's weights."""
+    parts = divide(
+        sequences.labels, len(sequences), validation=settings.validation_fraction, test=0.0
+    )
+    return Classify.from_division(
+        Division(*(sequences.take(part) for part in (parts.train, parts.validation, parts.test))),
+        settings.model,
+        seed,
+        normalise=settings.normalisation,
+        objective=settings.objective,
+        class_weights=_weights_by_name(settings.class_weight, labels),
+        title="X",
+    )
+
+
+def _weights_by_name(weights: ClassWeight | None, labels: Labels) -> ClassWeights | None:
+    """Class weights by the text of each label."""
+    if weights is None or isinstance(weights, str):
+        return weights
+    names = dict(zip(labels.classes.tolist(), labels.names.tolist(), strict=True))
+    unknown = [label for label in weights if label not in names]
+    if unknown:
+        raise RecipeError(
+            f"class_weight names {unknown[0]!r}, expected labels of y: "
+            f"{', '.join(map(repr, names))}"
+        )
+    return {names[label]: weight for label, weight in weights.items()}
+
+
+def _train(
+    task: Classify, settings: SequenceClassifierSettings, seed: int, observer: Observer
+) -> int:
+    """Train with one record an epoch; return the number of epochs."""
+    an_epoch = task.batches_an_epoch(settings.training.batch_size)
+    training = settings.training.model_copy(update={"report_every": an_epoch})
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        state = TrainingState.start(task, training)
+        train(state, training, seed, [observer])
+    return state.progress.epoch

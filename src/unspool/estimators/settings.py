@@ -1,0 +1,126 @@
+"""An estimator's parameters, checked by the settings classes of the parts that they configure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ValidationError, field_validator, model_validator
+
+from unspool.data.normalisation import Normalisation
+from unspool.data.source import Share
+from unspool.errors import RecipeError
+from unspool.models.classifier import ClassifierSettings
+from unspool.settings import Settings, problems
+from unspool.tasks.classify import Objective
+from unspool.training.settings import TrainingSettings
+
+_PLACES = {
+    "cell": "model.cell",
+    "hidden_size": "model.hidden_size",
+    "num_layers": "model.num_layers",
+    "bidirectional": "model.bidirectional",
+    "input_projection": "model.input_projection",
+    "dropout": "model.dropout",
+    "forget_bias": "model.forget_bias",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "optimizer": "training.optimizer.name",
+    "learning_rate": "training.optimizer.lr",
+    "weight_decay": "training.optimizer.weight_decay",
+    "schedule": "training.schedule.name",
+    "warmup": "training.schedule.warmup",
+    "clip_norm": "training.clip_norm",
+    "patience": "training.patience",
+}
+"""Where a recipe has what is one flat parameter here; all others keep their names."""
+
+_NAMES = {place: name for name, place in _PLACES.items()} | {"training.schedule": "schedule"}
+
+_ONE_CYCLE_WARMUP = 0.3
+
+ClassWeight = Literal["balanced"] | Mapping[Any, float]
+
+
+class SequenceClassifierSettings(Settings):
+    """The parameters of :class:`unspool.SequenceClassifier`, which documents them."""
+
+    model: ClassifierSettings
+    training: TrainingSettings
+    objective: Objective
+    class_weight: ClassWeight | None
+    validation_fraction: Share
+    normalisation: Normalisation
+    device: Literal["auto", "cpu", "cuda"]
+    verbose: bool
+
+    @field_validator("class_weight", mode="plain")
+    @classmethod
+    def _balanced_or_weights(cls, value: Any) -> Any:
+        if value is None or value == "balanced" or _are_weights(value):
+            return value
+        raise ValueError(f"expected 'balanced' or {{label: weight above 0}}, got {value!r}")
+
+    @model_validator(mode="after")
+    def _validation_is_there_to_be_watched(self) -> SequenceClassifierSettings:
+        watching = {
+            "patience": self.training.patience is not None,
+            "schedule 'plateau'": self.training.schedule.name == "plateau",
+        }
+        for name, watches in watching.items():
+            if watches and self.validation_fraction == 0:
+                raise ValueError(
+                    f"{name} watches the validation part, expected validation_fraction above 0, "
+                    "such as 0.1"
+                )
+        return self
+
+
+def check(parameters: Mapping[str, Any], title: str) -> SequenceClassifierSettings:
+    """Check an estimator's parameters.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong, each by the parameter's own name.
+    """
+    try:
+        return SequenceClassifierSettings.model_validate(_in_tables(_with_warmup(parameters)))
+    except ValidationError as error:
+        raise RecipeError(f"{title}: {'; '.join(problems(error, names=_NAMES))}") from error
+
+
+def parameters_of(settings: ClassifierSettings) -> dict[str, Any]:
+    """The parameters that stand for an architecture."""
+    return {
+        name: getattr(settings, place.removeprefix("model."))
+        for name, place in _PLACES.items()
+        if place.startswith("model.")
+    }
+
+
+def _are_weights(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(weight, Real) and 0 < float(weight) < np.inf for weight in value.values()
+    )
+
+
+def _with_warmup(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters["warmup"] is not None:
+        return dict(parameters)
+    rising = _ONE_CYCLE_WARMUP if parameters["schedule"] == "one-cycle" else 0.0
+    return {**parameters, "warmup": rising}
+
+
+def _in_tables(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Nest flat parameters as a recipe does."""
+    nested: dict[str, Any] = {}
+    for name, value in parameters.items():
+        *tables, key = _PLACES.get(name, name).split(".")
+        table = nested
+        for part in tables:
+            table = table.setdefault(part, {})
+        table[key] = value.item() if isinstance(value, np.generic) else value
+    return nested
