@@ -1,0 +1,66 @@
+# What a person does with a clone of Unspool. `make` lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN ?= runs/demo
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test format constraints clean
+
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/core.stamp ## train on the built-in digits, evaluate on those held out, and draw the curves
+	@rm -rf $(RUN)
+	$(BIN)/unspool train digits --out $(RUN)
+	$(BIN)/unspool evaluate $(RUN) --split test
+	@echo "The curves of the training: $(RUN)/curves.png"
+
+test: $(VENV)/dev.stamp ## check format, lint, types and import contracts, then run every test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+format: $(VENV)/dev.stamp ## format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+constraints: ## write constraints.txt anew, with the newest releases beside the pinned torch
+	@rm -rf build/constraints && mkdir -p build
+	$(PYTHON) -m venv build/constraints
+	grep '^torch==' constraints.txt > build/torch.txt
+	build/constraints/bin/python -m pip install --quiet -c build/torch.txt -e '.[dev]'
+	{ sed -n '/^#/p' constraints.txt; \
+	  build/constraints/bin/python -m pip freeze --exclude-editable \
+	  | sed -E 's/\+[a-z0-9]+$$//' | grep -ivE '^(cuda|nvidia|triton)|@'; } > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+	@rm -rf build/constraints
+
+clean: ## remove the environment, builds, caches and the demo's run
+	rm -rf $(VENV) build dist $(RUN)
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The package itself, then also what its tests need. The native module is built on the way, where
+# there is a C++ compiler.
+$(VENV)/core.stamp: $(VENV)/made.stamp $(BUILD_INPUTS)
+	@echo "Installing Unspool into $(VENV); the first time takes a minute or more."
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/made.stamp $(BUILD_INPUTS)
+	@echo "Installing Unspool and its test tools into $(VENV); the first time takes a minute or more."
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/core.stamp $@
+
+$(VENV)/made.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Unspool needs Python 3.11 or newer, and '$(PYTHON)' is not; try: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
