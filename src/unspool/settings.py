@@ -9,6 +9,21 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 _LONGEST = 80  # characters of a value in a message
+_KINDS = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "a table",
+    "string_type": "text",
+    "tuple_type": "a list",
+}
+"""What a recipe calls the types that pydantic names after Python's."""
 
 
 class Settings(BaseModel):
@@ -65,9 +80,9 @@ def _in_words(key: str, same: list[Any], settings: type[Settings] | None) -> str
         return f"{key}: unknown key{_nearest(key, settings)}"
     if problem["type"] == "missing":
         return f"{key}: missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
     if problem["type"] == "value_error":
+        message = problem["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
         return f"{key}: {message}" if key else message
     value = repr(problem["input"])
     value = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
@@ -76,12 +91,13 @@ def _in_words(key: str, same: list[Any], settings: type[Settings] | None) -> str
 
 def _expected(problem: Any) -> str:
     """What a value should have been, in a recipe's terms and not in Python's."""
-    if problem["type"] in ("model_type", "dict_type"):
-        return "a table"
-    if problem["type"] in ("tuple_type", "list_type"):
-        return "a list"
-    message: str = problem["msg"]
-    return message.removeprefix("Input should be ").replace("a valid ", "a ")
+    kind, limits = problem["type"], problem.get("ctx", {})
+    if kind in _KINDS:
+        return _KINDS[kind]
+    if kind in ("too_short", "too_long"):
+        most = "at least" if kind == "too_short" else "at most"
+        return f"{most} {limits.get('min_length', limits.get('max_length'))} values"
+    return str(problem["msg"]).removeprefix("Input should be ")
 
 
 def _nearest(key: str, settings: type[Settings] | None) -> str:

@@ -15,7 +15,7 @@ from unspool.errors import DataError
 Form = Literal["table", "array", "list"]
 
 
-def form_of(X: Any) -> Form:  # noqa: N803
+def form_of(X: Any) -> Form:
     """Tell a table (a row a sequence) from an array (sequences, steps, features) and a list.
 
     A list of arrays is a list of sequences even where all of them have the same length, so that

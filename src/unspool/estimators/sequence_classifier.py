@@ -6,7 +6,7 @@ Shapes: ``N`` sequences, ``T`` steps, ``F`` features, ``C`` classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from unspool.data.division import divide
 from unspool.data.labels import from_text, to_text, type_of
 from unspool.data.sequences import Sequences
-from unspool.data.source import Division
-from unspool.errors import RecipeError
-from unspool.estimators.inputs import Labels, form_of, read_labels
-from unspool.estimators.settings import (
-    ClassWeight,
-    SequenceClassifierSettings,
-    check,
-    parameters_of,
-)
+from unspool.estimators.fitting import History, new_task, train
+from unspool.estimators.inputs import form_of, read_labels
+from unspool.estimators.settings import check, parameters_of
 from unspool.tasks import model_card, model_folder
-from unspool.tasks.classify import Classify, ClassWeights
-from unspool.training.loop import train
-from unspool.training.report import Observer, Record
-from unspool.training.state import TrainingState
+from unspool.tasks.classify import Classify
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -74,7 +64,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Share of the sequences that is held back to choose the best epoch by; 0 trains on all of
         them to the last epoch. The division is stratified and the same for every random state.
     patience : int, optional
-        Stop after this many epochs without a better accuracy on what is held back.
+        Stop after this many epochs without a lower loss on what is held back.
     class_weight : "balanced" or {label: weight}, optional
         How much each class counts in the loss, 1 where a label is not named; ``balanced`` weighs
         a class by the inverse of its frequency.
@@ -164,7 +154,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dropout: float = 0.0,
         forget_bias: float | None = None,
         objective: str = "end",
-        epochs: int = 50,
+        epochs: int = 100,
         batch_size: int = 32,
         optimizer: str = "adamw",
         learning_rate: float = 0.01,
@@ -211,7 +201,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # --- learning --------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any) -> SequenceClassifier:  # noqa: N803
+    def fit(self, X: Any, y: Any) -> SequenceClassifier:
         """Train a new network.
 
         Parameters
@@ -242,10 +232,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sequences = self._read_new(X)
         labels = read_labels(y, len(sequences))
         seed = int(random.randint(np.iinfo(np.int32).max))
-        task = _new_task(replace(sequences, labels=labels.texts), labels, settings, seed)
+        task = new_task(replace(sequences, labels=labels.texts), labels, settings, seed)
         task.model.to(device)
-        history = _History(settings.verbose)
-        self.n_iter_ = _train(task, settings, seed, history)
+        history = History(settings.verbose)
+        self.n_iter_ = train(task, settings, seed, history)
         self.history_ = history.records
         self.validation_ = task.validate()
         self._adopt(
@@ -266,7 +256,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     # --- answers ---------------------------------------------------------------------------
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+    def predict(self, X: Any) -> NDArray[Any]:
         """The most probable label of each sequence.
 
         Parameters
@@ -280,9 +270,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Of the type of ``classes_``.
         """
         best = self.predict_proba(X).argmax(1)
-        return self.classes_[best]
+        answers: NDArray[Any] = self.classes_[best]
+        return answers
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of each class, after each sequence's last step.
 
         Parameters
@@ -295,13 +286,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         (N, C) array
             In the order of ``classes_``.
         """
-        probabilities = self.task_.probabilities(self._read(X))
-        return probabilities[:, self._outputs]
+        sequences = self._read(X)
+        return self.task_.probabilities(sequences)[:, self._outputs]
 
-    def predict_proba_by_step(
-        self,
-        X: Any,  # noqa: N803
-    ) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+    def predict_proba_by_step(self, X: Any) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         """The probability of each class after each step, from the steps so far alone.
 
         Parameters
@@ -314,13 +302,14 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         (N, T, C) array, or list of N arrays (T_i, C)
             A list where ``X`` is a list of sequences, else an array.
         """
-        beliefs = self.task_.probabilities_by_step(self._read(X))
+        sequences = self._read(X)
+        beliefs = self.task_.probabilities_by_step(sequences)
         ordered = [belief[:, self._outputs] for belief in beliefs]
         return ordered if form_of(X) == "list" else np.stack(ordered)
 
     # --- X ---------------------------------------------------------------------------------
 
-    def _read_new(self, X: Any) -> Sequences:  # noqa: N803
+    def _read_new(self, X: Any) -> Sequences:
         """Take the sequences to learn from, and note what they look like."""
         form = form_of(X)
         self._fitted_on_table = form == "table"
@@ -331,7 +320,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a data frame
         return sequences
 
-    def _read(self, X: Any) -> Sequences:  # noqa: N803
+    def _read(self, X: Any) -> Sequences:
         """Take sequences to answer about."""
         check_is_fitted(self)
         if form_of(X) != "table":
@@ -392,75 +381,15 @@ def load(folder: str | Path, device: str = "auto") -> SequenceClassifier:
     return classifier
 
 
-class _History(Observer):
-    """Keeps the records of a training, and prints them if asked to."""
-
-    def __init__(self, verbose: bool) -> None:
-        self.records: list[dict[str, Any]] = []
-        self._verbose = verbose
-
-    def recorded(self, record: Record) -> None:
-        self.records.append(asdict(record))
-        if self._verbose:
-            loss = float("nan") if record.loss is None else record.loss
-            accuracy = record.metrics["accuracy"]
-            print(f"epoch {record.epoch}  {record.split}  loss {loss:.4f}  accuracy {accuracy:.2%}")
-
-
 def _device(name: str) -> torch.device:
     from unspool.runs import device_called  # brings matplotlib, which takes its time
 
     return device_called(name)
 
 
-def _from_array_or_list(X: Any) -> Sequences:  # noqa: N803
+def _from_array_or_list(X: Any) -> Sequences:
     return Sequences.from_list(X) if form_of(X) == "list" else Sequences.from_array(X)
 
 
 def _check(sequences: Sequences) -> Sequences:
     return sequences.check("X")
-
-
-def _new_task(
-    sequences: Sequences, labels: Labels, settings: SequenceClassifierSettings, seed: int
-) -> Classify:
-    """Divide the sequences, and draw a new network's weights."""
-    parts = divide(
-        sequences.labels, len(sequences), validation=settings.validation_fraction, test=0.0
-    )
-    return Classify.from_division(
-        Division(*(sequences.take(part) for part in (parts.train, parts.validation, parts.test))),
-        settings.model,
-        seed,
-        normalise=settings.normalisation,
-        objective=settings.objective,
-        class_weights=_weights_by_name(settings.class_weight, labels),
-        title="X",
-    )
-
-
-def _weights_by_name(weights: ClassWeight | None, labels: Labels) -> ClassWeights | None:
-    """Class weights by the text of each label."""
-    if weights is None or isinstance(weights, str):
-        return weights
-    names = dict(zip(labels.classes.tolist(), labels.names.tolist(), strict=True))
-    unknown = [label for label in weights if label not in names]
-    if unknown:
-        raise RecipeError(
-            f"class_weight names {unknown[0]!r}, expected labels of y: "
-            f"{', '.join(map(repr, names))}"
-        )
-    return {names[label]: weight for label, weight in weights.items()}
-
-
-def _train(
-    task: Classify, settings: SequenceClassifierSettings, seed: int, observer: Observer
-) -> int:
-    """Train with one record an epoch; return the number of epochs."""
-    an_epoch = task.batches_an_epoch(settings.training.batch_size)
-    training = settings.training.model_copy(update={"report_every": an_epoch})
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        state = TrainingState.start(task, training)
-        train(state, training, seed, [observer])
-    return state.progress.epoch

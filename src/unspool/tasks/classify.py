@@ -133,6 +133,8 @@ class Classify(Task):
         task._training = training
         task._targets = torch.from_numpy(task.targets(training, f"{title} (training part)"))
         task._validation = division.validation
+        if len(division.validation):
+            task.targets(division.validation, f"{title} (validation part)")  # before any training
         task._title = title
         task._class_weights = _weights(class_weights, classes, task._targets)
         return task
