@@ -87,9 +87,11 @@ def device_called(name: str) -> torch.device:
     UnspoolError
         If there is no such device here.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UnspoolError(f"device {name!r}, expected auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise UnspoolError(
-            "device cuda: torch finds no GPU here; use --device cpu, or install torch for CUDA"
+            "device 'cuda': torch finds no GPU here; use cpu, or install torch for CUDA"
         )
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -68,11 +70,12 @@ class TrainingProgress(Observer):
 
     def stepped(self, state: TrainingState, totals: Totals) -> None:
         """Move the bar."""
-        self._epoch = totals if self._epoch is None else self._epoch + totals
+        if math.isfinite(float(totals.loss)):
+            self._epoch = totals if self._epoch is None else self._epoch + totals
         progress = state.progress
         if self._first is None:
             self._first = progress.step, progress.seconds
-        if progress.step % _REFRESH or self._bar.disable:
+        if progress.step % _REFRESH or self._bar.disable or self._epoch is None:
             return
         steps, seconds = progress.step - self._first[0], progress.seconds - self._first[1]
         an_epoch = state.task.batches_an_epoch(self._settings.batch_size)
@@ -93,13 +96,12 @@ class TrainingProgress(Observer):
 
     def epoch_ended(self, state: TrainingState, improved: bool) -> None:
         """Print the epoch's line."""
-        assert self._epoch is not None
         progress = state.progress
         width = len(str(self._settings.epochs))
-        line = (
-            f"epoch {progress.epoch:{width}}/{self._settings.epochs}  "
-            f"loss {float(self._epoch.mean_loss):.4f}  accuracy {self._epoch.accuracy:.2%}"
-        )
+        line = f"epoch {progress.epoch:{width}}/{self._settings.epochs}"
+        if self._epoch is not None:
+            loss = float(self._epoch.mean_loss)
+            line += f"  loss {loss:.4f}  accuracy {self._epoch.accuracy:.2%}"
         if self._validation is not None and self._validation.loss is not None:
             accuracy = self._validation.metrics["accuracy"]
             line += f"  validation loss {self._validation.loss:.4f}  accuracy {accuracy:.2%}"

@@ -58,14 +58,16 @@ class Batches:
 
     def in_order(self) -> Iterator[Batch]:
         """Every sequence once, as stored."""
-        for indices in torch.split(torch.arange(len(self._lengths)), self._batch_size):
-            yield self._batch(indices)
+        return self._cut(torch.arange(len(self._lengths)))
 
     def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Every sequence once, in the order that belongs to this seed and epoch."""
         order = np.random.default_rng([seed, epoch]).permutation(len(self._lengths))
-        for indices in torch.split(torch.from_numpy(order), self._batch_size):
-            yield self._batch(indices)
+        return self._cut(torch.from_numpy(order))
+
+    def _cut(self, order: Tensor) -> Iterator[Batch]:
+        for start in range(0, len(order), self._batch_size):
+            yield self._batch(order[start : start + self._batch_size])
 
     def _batch(self, indices: Tensor) -> Batch:
         lengths = self._lengths[indices]

@@ -65,16 +65,12 @@ class SequenceClassifierSettings(Settings):
 
     @model_validator(mode="after")
     def _validation_is_there_to_be_watched(self) -> SequenceClassifierSettings:
-        watching = {
-            "patience": self.training.patience is not None,
-            "schedule 'plateau'": self.training.schedule.name == "plateau",
-        }
-        for name, watches in watching.items():
-            if watches and self.validation_fraction == 0:
-                raise ValueError(
-                    f"{name} watches the validation part, expected validation_fraction above 0, "
-                    "such as 0.1"
-                )
+        name = self.training.watching_validation
+        if name and self.validation_fraction == 0:
+            raise ValueError(
+                f"{name} watches the validation part, expected validation_fraction above 0, "
+                "such as 0.1"
+            )
         return self
 
 

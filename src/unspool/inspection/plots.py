@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ def curves(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
         The records of a metrics.jsonl.
     title : str
     """
+    title = _short(title, 40)
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _curve(left, records, lambda record: record["loss"])
@@ -40,7 +42,7 @@ def curves(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
         title += f": best weights after epoch {best['epoch']}, validation accuracy {accuracy:.2%}"
         for axes in (left, right):
             axes.axvline(best["step"], color=_VALIDATION, lw=0.8, ls=":")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     return _png(figure)
 
 
@@ -79,11 +81,15 @@ def confusion(evaluation: Evaluation, title: str) -> bytes:
                 weight="bold" if row == column else "normal",
             )
         positions = range(len(matrix))
-        longest = max(map(len, evaluation.classes))
-        axes.set_xticks(positions, evaluation.classes, rotation=90 if longest > 3 else 0)
-        axes.set_yticks(positions, evaluation.classes)
+        names = [_short(label) for label in evaluation.classes]
+        rotation = 90 if max(map(len, names)) > 3 else 0
+        axes.set_xticks(positions, names, rotation=rotation, parse_math=False)
+        axes.set_yticks(positions, names, parse_math=False)
     axes.set(xlabel="answer", ylabel="true class")
-    axes.set_title(f"{title}\n{evaluation.accuracy:.2%} of {evaluation.count:,} right")
+    axes.set_title(
+        f"{_short(title, 60)}\n{evaluation.accuracy:.2%} of {evaluation.count:,} right",
+        parse_math=False,
+    )
     return _png(figure)
 
 
@@ -105,7 +111,8 @@ def accuracy_by_step(evaluation: Evaluation, title: str) -> bytes:
         va="bottom",
         color=_TRAINING,
     )
-    axes.set(title=title, xlabel="steps read", ylabel="accuracy", ylim=(0, 1.02))
+    axes.set_title(_short(title, 60), parse_math=False)
+    axes.set(xlabel="steps read", ylabel="accuracy", ylim=(0, 1.02))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(alpha=0.3)
     return _png(figure)
@@ -123,7 +130,15 @@ def lr_search(rates: Sequence[float], losses: Sequence[float], suggestion: float
     return _png(figure)
 
 
+def _short(name: str, most: int = 24) -> str:
+    """The user's own name for something, on one line and not too long for a picture."""
+    line = " ".join(name.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # then a box stands for it
+        figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator, model_validator
 
 from unspool.errors import RecipeError
 from unspool.settings import problems
@@ -33,6 +33,25 @@ class Recipe(ClassifySettings):
     task: Literal["classify"]
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _validation_is_there_to_be_watched(self) -> Recipe:
+        name = self.training.watching_validation
+        if name and self.data.validation == 0:
+            raise ValueError(
+                f"training {name} watches the validation part, expected data.validation above 0, "
+                "such as 0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _selection_needs_validation(self) -> Recipe:
+        if self.data.validation == 0:
+            if self.training.patience is not None:
+                raise ValueError("training.patience needs data.validation above 0 to judge by")
+            if self.training.schedule.name == "plateau":
+                raise ValueError("the plateau schedule needs data.validation above 0 to judge by")
+        return self
 
     def to_toml(self) -> str:
         """Write the recipe down, every value included."""

@@ -25,6 +25,7 @@ def write(task: Classify, results: Mapping[str, float], recipe: str | None = Non
     reading = "from both ends" if settings.bidirectional else "from the first step to the last"
     parameters = sum(parameter.numel() for parameter in task.model.parameters())
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items())
+    judging = "--split test" if task.data else "--data FILE"
     parts = [
         f"# A sequence classifier trained on {data}",
         f"{layers} of {settings.hidden_size} units ({parameters:,} parameters) that read a "
@@ -35,7 +36,7 @@ def write(task: Classify, results: Mapping[str, float], recipe: str | None = Non
         "## Results on the validation part",
         f"| figure | value |\n|---|---|\n{figures}" if figures else "There was no such part.",
         "The loss is in nats a sequence. These figures chose the weights; for a figure on data "
-        "that the training never saw, run `unspool evaluate MODEL --split test`.",
+        f"that the training never saw, run `unspool evaluate MODEL {judging}`.",
         "## Limits",
         "The classes are those of the training data and no others; a sequence that is none of "
         "them gets one of their names all the same. A probability is the network's belief, not "

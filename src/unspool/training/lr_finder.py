@@ -56,13 +56,14 @@ def find_lr(task: Task, settings: TrainingSettings, seed: int, steps: int = 150)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        loss = task.loss(batch).mean_loss
-        loss.backward()  # type: ignore[no-untyped-call]
+        mean = task.loss(batch).mean_loss
+        mean.backward()  # type: ignore[no-untyped-call]
+        loss = float(mean.detach())
         norm = clip_gradients(task.model, settings.clip_norm)
-        if not (math.isfinite(float(loss)) and bool(norm.isfinite())):
+        if not (math.isfinite(loss) and bool(norm.isfinite())):
             break
         optimizer.step()
-        average = _SMOOTHING * average + (1 - _SMOOTHING) * float(loss)
+        average = _SMOOTHING * average + (1 - _SMOOTHING) * loss
         smoothed = average / (1 - _SMOOTHING ** (step + 1))
         rates.append(rate)
         losses.append(smoothed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -144,7 +145,10 @@ class Schedule:
     def after_step(self) -> None:
         """Move on by one batch."""
         if self._by_step is not None:
-            self._by_step.step()
+            with warnings.catch_warnings():
+                # torch misses optimizer.step() where the first batches had to be skipped
+                warnings.filterwarnings("ignore", "Detected call of")
+                self._by_step.step()
 
     def after_epoch(self, validation_loss: float | None) -> None:
         """Take note of the validation loss, None where there is no validation part."""

@@ -40,3 +40,10 @@ class TrainingSettings(Settings):
     tensorboard: bool = False
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+
+    @property
+    def watching_validation(self) -> str | None:
+        """What among these settings would wait in vain for a validation loss, if anything."""
+        if self.patience is not None:
+            return "patience"
+        return "schedule 'plateau'" if self.schedule.name == "plateau" else None
