@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from unspool.errors import RecipeError
 from unspool.settings import problems
@@ -42,15 +42,6 @@ class Recipe(ClassifySettings):
                 f"training {name} watches the validation part, expected data.validation above 0, "
                 "such as 0.1"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _selection_needs_validation(self) -> Recipe:
-        if self.data.validation == 0:
-            if self.training.patience is not None:
-                raise ValueError("training.patience needs data.validation above 0 to judge by")
-            if self.training.schedule.name == "plateau":
-                raise ValueError("the plateau schedule needs data.validation above 0 to judge by")
         return self
 
     def to_toml(self) -> str:
