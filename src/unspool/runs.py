@@ -62,12 +62,15 @@ class Outcome:
     ----------
     folder : RunFolder
     progress : Progress
+    kept_epoch : int
+        After which epoch the kept weights were these.
     validation : dict, optional
         Loss and accuracy of the kept weights on the validation part, where there is one.
     """
 
     folder: RunFolder
     progress: Progress
+    kept_epoch: int
     validation: dict[str, float] | None
 
 
@@ -206,7 +209,10 @@ def _run(
                 write_file(run.curves, plots.curves(records, run.path.name))
     validation = task.validate()
     model_folder.save(task, run.model, model_card.write(task, validation or {}, recipe.to_toml()))
-    return Outcome(run, state.progress, validation)
+    progress = state.progress
+    keeps_best = recipe.training.keep == "best" and progress.best_epoch > 0
+    kept_epoch = progress.best_epoch if keeps_best else progress.epoch
+    return Outcome(run, progress, kept_epoch, validation)
 
 
 def search_lr(

@@ -85,7 +85,7 @@ def summarise(outcome: Outcome) -> None:
     line = f"{progress.epoch} epochs in {progress.seconds:.1f} s"
     if outcome.validation is not None:
         accuracy = outcome.validation["accuracy"]
-        line += f", validation accuracy {accuracy:.2%} (best weights: epoch {progress.best_epoch})"
+        line += f", validation accuracy {accuracy:.2%} (weights of epoch {outcome.kept_epoch})"
     typer.echo(line)
     typer.echo(f"model   {folder.model}")
     typer.echo(f"curves  {folder.curves}")

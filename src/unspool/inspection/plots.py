@@ -39,7 +39,7 @@ def curves(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
     if judged:
         best = min(judged, key=lambda record: record["loss"])
         accuracy = best["metrics"]["accuracy"]
-        title += f": best weights after epoch {best['epoch']}, validation accuracy {accuracy:.2%}"
+        title += f": lowest validation loss after epoch {best['epoch']}, accuracy {accuracy:.2%}"
         for axes in (left, right):
             axes.axvline(best["step"], color=_VALIDATION, lw=0.8, ls=":")
     figure.suptitle(title, parse_math=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Evaluation:
             count,
             float(loss),
             float((answers == targets).sum() / count),
-            confusion_matrix(targets, answers, labels=range(len(classes))),
+            _confusion(targets, answers, len(classes)),
             accuracy_by_step,
         )
 
@@ -79,3 +79,11 @@ class Evaluation:
             }
             for label, precision, recall, f1, count in zip(self.classes, *figures, strict=True)
         ]
+
+
+def _confusion(
+    targets: NDArray[np.int64], answers: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Count how often each class was taken for each, ``(C, C)``."""
+    pairs = np.bincount(targets * classes + answers, minlength=classes * classes)
+    return pairs.reshape(classes, classes)

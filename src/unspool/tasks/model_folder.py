@@ -173,8 +173,7 @@ def _compare(path: Path, expected: dict[str, Any], slices: dict[str, Any]) -> No
     surplus = sorted(slices.keys() - expected.keys())
     if missing or surplus:
         raise ModelFolderError(
-            f"{path} does not fit config.json: lacks {', '.join(missing) or 'nothing'}, "
-            f"has {', '.join(surplus) or 'nothing'} too many"
+            f"{path} does not fit {_CONFIG}: lacks {_some(missing)}, has {_some(surplus)} too many"
         )
     for name, (shape, _) in expected.items():
         found = list(slices[name].get_shape())
@@ -182,3 +181,8 @@ def _compare(path: Path, expected: dict[str, Any], slices: dict[str, Any]) -> No
             raise ModelFolderError(
                 f"{path}: {name} has shape {found}, expected {shape} from config.json"
             )
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most]) or "nothing"
+    return shown if len(names) <= most else f"{shown}, … ({len(names)} in all)"

@@ -2,11 +2,12 @@
 
 1. An epoch goes over all training batches, in an order that its seed and number decide.
 2. A step judges one batch, finds the gradient, clips it, and moves the weights.
-3. A gradient that is not finite moves nothing; too many in a row end the run with an error.
+3. A loss or gradient that is not finite moves nothing; too many in a row end the run with an error.
 4. After an epoch the task judges itself on the validation part, where it has one.
 5. The best weights so far are kept; the run ends early when patience runs out.
 6. Observers are told of every step and epoch: they draw bars, write files, keep checkpoints.
-7. In the end the model holds the best weights, or the last ones if nothing chose among them.
+7. In the end the model holds the best weights, or the last ones if these are to be kept or
+   nothing chose among them.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ def train(
     Raises
     ------
     TrainingError
-        If ``settings.max_skipped`` batches in a row had gradients that are not finite. The
+        If ``settings.max_skipped`` batches in a row had a loss or gradient that is not finite. The
         weights are those before the first of them.
     """
     task, progress = state.task, state.progress
@@ -65,17 +66,18 @@ def train(
         improved = state.finish_epoch(validation)
         for observer in observers:
             observer.epoch_ended(state, improved)
-    state.restore_best()
+    if settings.keep == "best":
+        state.restore_best()
 
 
 def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, position: int) -> Totals:
-    """Learn from one batch, unless its gradient is not finite."""
+    """Learn from one batch, unless its loss or gradient is not finite."""
     state.optimizer.zero_grad(set_to_none=True)
     totals = state.task.loss(batch)
     totals.mean_loss.backward()  # type: ignore[no-untyped-call]
     norm = clip_gradients(state.task.model, settings.clip_norm)
     progress = state.progress
-    if bool(norm.isfinite()):
+    if bool(norm.isfinite() & totals.loss.isfinite()):
         state.optimizer.step()
         progress.skipped_in_row = 0
     else:
@@ -83,9 +85,9 @@ def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, positi
         progress.skipped_in_row += 1
         if progress.skipped_in_row >= settings.max_skipped:
             raise TrainingError(
-                f"the gradient was not finite for {progress.skipped_in_row} batches in a row, "
-                f"the last one batch {position} of epoch {progress.epoch + 1} (loss "
-                f"{float(totals.mean_loss):g}); the weights are those before them. Lower "
+                f"loss or gradient was not finite for {progress.skipped_in_row} batches in a row, "
+                f"the last one batch {position + 1} of epoch {progress.epoch + 1} (loss "
+                f"{float(totals.mean_loss.detach()):g}); the weights are those before them. Lower "
                 "training.optimizer.lr, set training.clip_norm, or look at these sequences: "
                 f"{batch.indices[:8].tolist()}"
             )

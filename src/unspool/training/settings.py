@@ -1,6 +1,6 @@
 """How a model is trained: a recipe's ``[training]`` table."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,10 @@ class TrainingSettings(Settings):
         Sequences a step.
     clip_norm : float, optional
         The norm that the gradient is scaled down to where it is larger.
+    keep : {"best", "last"}
+        The weights to end with: those with the lowest validation loss, or the last ones. A
+        schedule that ends near zero makes the last ones good, and on a small validation part the
+        lowest loss is chance.
     patience : int, optional
         Stop after this many epochs without a lower validation loss.
     max_skipped : int
@@ -34,6 +38,7 @@ class TrainingSettings(Settings):
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 128
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+    keep: Literal["best", "last"] = "best"
     patience: Annotated[int, Field(ge=1)] | None = None
     max_skipped: Annotated[int, Field(ge=1)] = 5
     report_every: Annotated[int, Field(ge=1)] = 100
