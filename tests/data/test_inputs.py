@@ -49,7 +49,10 @@ def test_a_json_array_of_numbers_has_one_feature_a_step():
     [
         ([], "standard input holds no sequences, expected at least one"),
         (["", " "], "standard input holds no sequences"),
-        (["1 2", "x y"], "standard input, line 2: could not convert string to float: 'x', expected"),
+        (
+            ["1 2", "x y"],
+            "standard input, line 2: could not convert string to float: 'x', expected",
+        ),
         (["1 2", "3"], "standard input, line 2: 1 numbers, expected 2 as in the sequence's first"),
         (["[[1, 2]"], "standard input, line 1: not valid JSON .*expected one sequence a line"),
         (["[" * 100_000], "standard input, line 1: not valid JSON"),

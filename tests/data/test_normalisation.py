@@ -44,7 +44,7 @@ def test_none_leaves_all_as_it_is():
 @pytest.mark.parametrize("kind", ["standard", "global", "range"])
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e6, 255.0])
 def test_what_never_changes_becomes_0_and_stays_small(kind, value):
-    """Rounding in the mean must not be taken for a spread, which would blow up new values."""
+    """A spread of rounding alone would blow up new values."""
     data = Sequences.from_array(np.full((1, 1001, 2), value, np.float32))
     centre, scale = normalisation.fit(data, kind)
     np.testing.assert_array_equal(scale, 1)
@@ -68,7 +68,9 @@ def test_bytes_do_not_overflow():
 @pytest.mark.parametrize("kind", ["standard", "global", "range", "none"])
 @given(
     values=npst.arrays(
-        np.float32, st.tuples(st.integers(1, 6), st.integers(1, 3)), elements=st.floats(-1e9, 1e9, width=32)
+        np.float32,
+        st.tuples(st.integers(1, 6), st.integers(1, 3)),
+        elements=st.floats(-1e9, 1e9, width=32),
     )
 )
 def test_the_result_is_always_finite(kind, values):

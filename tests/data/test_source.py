@@ -81,7 +81,7 @@ def test_what_messages_call_the_data():
 
 def test_data_without_labels_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((3, 2, 1), np.float32))
-    with pytest.raises(DataError, match="x.npz has no labels, expected one for each sequence"):
+    with pytest.raises(DataError, match=r"x\.npz has no labels, expected one for each sequence"):
         load(path=str(tmp_path / "x.npz"))
 
 
@@ -102,7 +102,7 @@ def test_parts_that_leave_nothing_are_refused():
 
 
 def test_a_missing_file_and_an_unknown_set_are_named(tmp_path):
-    with pytest.raises(DataError, match="nowhere.npz: no such file"):
+    with pytest.raises(DataError, match=r"nowhere\.npz: no such file"):
         load(path=str(tmp_path / "nowhere.npz"))
-    with pytest.raises(DataError, match="no data set is called 'digit', .*did you mean 'digits'"):
+    with pytest.raises(DataError, match=r"no data set is called 'digit', .*did you mean 'digits'"):
         load(name="digit")

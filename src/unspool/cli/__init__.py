@@ -13,7 +13,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(arguments)
+        app(arguments, prog_name="unspool")
     except BrokenPipeError:  # the reader of our output has left, as head does
         sys.stderr.close()
         sys.exit(1)

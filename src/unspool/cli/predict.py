@@ -26,7 +26,7 @@ def predict(
         typer.Argument(
             help="Files: pictures, .npy, .npz, .csv, .parquet, .jsonl, .ts, IDX; "
             "- or nothing: standard input.",
-            metavar="[INPUT]...",
+            metavar="INPUT",
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="The K most probable classes.")] = 1,

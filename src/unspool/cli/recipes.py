@@ -8,7 +8,7 @@ import typer
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Print this one.", metavar="[NAME]")] = None,
+    name: Annotated[str | None, typer.Argument(help="Print this one.", metavar="NAME")] = None,
 ) -> None:
     """List the shipped recipes, or print one."""
     from unspool.recipes.recipe import shipped, text_of

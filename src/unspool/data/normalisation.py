@@ -27,14 +27,13 @@ def fit(training: Sequences, kind: Normalisation) -> tuple[NDArray[Any], NDArray
     values, features = training.values, training.num_features
     if kind == "none" or len(values) == 0:
         return np.zeros(features, np.float32), np.ones(features, np.float32)
-    low, high = float(values.min()), float(values.max())
     if kind == "range":
+        low, high = float(values.min()), float(values.max())
         return _full(features, low), _guard(_full(features, high - low))
-    if kind == "global" and low < high:
+    if kind == "global":
         centre, scale = values.mean(dtype=np.float64), values.std(dtype=np.float64)
         return _full(features, centre), _guard(_full(features, scale))
     centre, scale = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
-    scale[values.min(0) == values.max(0)] = 1  # exactly: rounding may have left a little
     return centre.astype(np.float32), _guard(scale.astype(np.float32))
 
 

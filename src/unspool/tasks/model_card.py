@@ -35,8 +35,8 @@ def write(task: Classify, results: Mapping[str, float], recipe: str | None = Non
         "```\nunspool predict MODEL INPUT\n```",
         "## Results on the validation part",
         f"| figure | value |\n|---|---|\n{figures}" if figures else "There was no such part.",
-        "The loss is in nats a sequence. These figures chose the weights; for a figure on data "
-        f"that the training never saw, run `unspool evaluate MODEL {judging}`.",
+        "The loss is in nats a sequence. The validation part may have chosen the weights; for a "
+        f"figure on data that the training never saw, run `unspool evaluate MODEL {judging}`.",
         "## Limits",
         "The classes are those of the training data and no others; a sequence that is none of "
         "them gets one of their names all the same. A probability is the network's belief, not "

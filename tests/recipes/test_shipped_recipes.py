@@ -1,0 +1,53 @@
+"""Every shipped recipe runs, for a tiny moment."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from unspool import runs
+from unspool.recipes import recipe as recipes
+from unspool.tasks import model_folder
+
+MOMENT = ["training.epochs=1", "data.limit=64"]
+BUILT_IN = ["digits"]
+OTHERS = sorted(recipes.shipped().keys() - set(BUILT_IN))
+
+
+def run_a_moment(named, folder):
+    outcome = runs.train(named, folder)
+    assert outcome.progress.epoch == 1
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert all(record["loss"] > 0 for record in records)
+    assert recipes.load(folder / "recipe.toml").recipe == named.recipe
+    assert model_folder.load(folder).data == named.recipe.data
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_on_built_in_data(name, tmp_path):
+    run_a_moment(recipes.load(name, MOMENT), tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_on_random_pictures(name, tmp_path):
+    """What a recipe asks of its data is there with any pictures of the same size."""
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (24, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "pictures.npz", x=pictures, y=np.arange(24) % 3)
+    values = recipes.load(name, MOMENT).recipe.model_dump(exclude_none=True)
+    values["data"] |= {"path": str(tmp_path / "pictures.npz"), "validation": 0.2}
+    del values["data"]["name"]
+    run_a_moment(recipes.NamedRecipe(name, recipes.check(values, name)), tmp_path / "run")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", OTHERS)
+def test_on_data_of_the_catalogue(name, tmp_path, monkeypatch):
+    from unspool.data import catalogue
+
+    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path / "cache"))
+    wanted = recipes.load(name).recipe.data.name
+    if not os.environ.get("UNSPOOL_DATA") or None in catalogue.locate(wanted).values():
+        pytest.skip(f"{wanted} is not in $UNSPOOL_DATA")
+    run_a_moment(recipes.load(name, MOMENT), tmp_path / "run")

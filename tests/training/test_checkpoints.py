@@ -1,0 +1,297 @@
+"""A run that was stopped and resumed must end bit-identical to one that never was."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unspool import runs
+from unspool.errors import ModelFolderError
+from unspool.inspection import plots
+from unspool.recipes import recipe as recipes
+from unspool.tasks import model_folder
+from unspool.training.report import Observer
+
+OPTIMIZERS = ["adamw", "adam", "sgd", "rmsprop"]
+SCHEDULES = {
+    "constant": {"name": "constant", "warmup": 0.2},
+    "cosine": {"name": "cosine", "warmup": 0.1},
+    "one-cycle": {"name": "one-cycle", "warmup": 0.3},
+    "step": {"name": "step", "every": 2},
+    "plateau": {"name": "plateau"},
+}
+EPOCHS, STEPS = 5, 4  # STEPS an epoch
+
+
+class Stop(Observer):
+    """Interrupts a run at a moment: a step, or the records or the end of an epoch."""
+
+    def __init__(self, moment: str, when: int) -> None:
+        self._moment, self._when = moment, when
+
+    def stepped(self, state, totals):
+        self._interrupt("step", state.progress.step)
+
+    def recorded(self, record):
+        if record.split == "validation":
+            self._interrupt("validation", record.epoch)
+
+    def epoch_ended(self, state, improved):
+        self._interrupt("epoch", state.progress.epoch)
+
+    def _interrupt(self, moment: str, number: int) -> None:
+        if (moment, number) == (self._moment, self._when):
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(autouse=True)
+def _quick_pictures(monkeypatch):
+    monkeypatch.setattr(plots, "curves", lambda records, title: b"")
+
+
+@pytest.fixture
+def described(tmp_path, sequences):
+    """Make a recipe on small ragged data, with all that is random in a training."""
+    data = sequences(50, 1)
+    x = np.zeros((50, 7, 3), np.float32)
+    for place, start in enumerate(data.offsets[:-1]):
+        length = data.lengths[place]
+        x[place, :length] = data.values[start : start + length]
+    np.savez(tmp_path / "own.npz", x=x, y=data.labels, lengths=data.lengths)
+
+    def describe(**training):
+        values = {
+            "task": "classify",
+            "seed": 3,
+            "data": {
+                "path": str(tmp_path / "own.npz"),
+                "validation": 0.2,
+                "augmentation": {"shift": 1},
+            },
+            "model": {"hidden_size": 4, "num_layers": 2, "dropout": 0.3},
+            "training": {
+                "epochs": EPOCHS,
+                "batch_size": 8,
+                "report_every": 3,
+                "clip_norm": 1.0,
+                "optimizer": {"name": "adamw", "lr": 0.03},
+                **training,
+            },
+        }
+        return recipes.NamedRecipe("own", recipes.check(values, "own"))
+
+    return describe
+
+
+def stopped(recipe, folder: Path, moment: str, when: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(recipe, folder, observers=[Stop(moment, when)])
+
+
+def left_by(folder: Path) -> dict[str, object]:
+    """All that a run leaves but for the seconds."""
+    found: dict[str, object] = {
+        "weights": (folder / "model" / "model.safetensors").read_bytes(),
+        "card": (folder / "model" / "README.md").read_text(),
+        "recipe": (folder / "recipe.toml").read_text(),
+    }
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    found["metrics"] = [{**json.loads(line), "seconds": 0} for line in lines]
+    for checkpoint in sorted((folder / "checkpoints").iterdir()):
+        numbers = json.loads((checkpoint / "state.json").read_text())
+        numbers["progress"]["seconds"] = 0
+        found[checkpoint.name] = numbers, (checkpoint / "state.safetensors").read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(tmp_path, described, optimizer, schedule):
+    recipe = described(
+        optimizer={"name": optimizer, "lr": 0.03, "momentum": 0.5, "weight_decay": 0.1},
+        schedule=SCHEDULES[schedule],
+    )
+    runs.train(recipe, tmp_path / "whole")
+    stopped(recipe, tmp_path / "parts", "step", 2 * STEPS + 2)
+    runs.resume(tmp_path / "parts")
+    assert left_by(tmp_path / "parts") == left_by(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("moment", "when"),
+    [
+        ("step", 1),
+        ("step", STEPS),
+        ("validation", 1),
+        ("epoch", 1),
+        ("step", STEPS + 1),
+        ("validation", 3),
+        ("epoch", EPOCHS),
+    ],
+)
+def test_it_may_stop_at_any_moment(tmp_path, described, moment, when):
+    recipe = described(schedule=SCHEDULES["one-cycle"])
+    runs.train(recipe, tmp_path / "whole")
+    stopped(recipe, tmp_path / "parts", moment, when)
+    outcome = runs.resume(tmp_path / "parts")
+    assert outcome.progress.epoch == EPOCHS
+    assert left_by(tmp_path / "parts") == left_by(tmp_path / "whole")
+
+
+def test_it_may_stop_again_and_again(tmp_path, described):
+    recipe = described()
+    runs.train(recipe, tmp_path / "whole")
+    stopped(recipe, tmp_path / "parts", "step", 3)
+    for moment, when in (("step", 6), ("epoch", 3), ("step", 17)):
+        with pytest.raises(KeyboardInterrupt):
+            runs.resume(tmp_path / "parts", observers=[Stop(moment, when)])
+    runs.resume(tmp_path / "parts")
+    assert left_by(tmp_path / "parts") == left_by(tmp_path / "whole")
+
+
+def test_patience_goes_on_counting(tmp_path, described):
+    recipe = described(epochs=40, patience=3, optimizer={"name": "sgd", "lr": 30.0})
+    whole = runs.train(recipe, tmp_path / "whole")
+    best = whole.progress.best_epoch
+    assert whole.progress.epoch == best + 3 < 40
+    stopped(recipe, tmp_path / "parts", "epoch", best + 1)
+    parts = runs.resume(tmp_path / "parts")
+    assert (parts.progress.epoch, parts.progress.best_epoch) == (best + 3, best)
+    assert left_by(tmp_path / "parts") == left_by(tmp_path / "whole")
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path, described):
+    runs.train(described(), tmp_path / "run")
+    before = left_by(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "model")
+    seen = []
+
+    class Look(Observer):
+        def stepped(self, state, totals):
+            seen.append(state)
+
+    runs.resume(tmp_path / "run", observers=[Look()])
+    assert left_by(tmp_path / "run") == before  # with the model that was missing
+    assert not seen
+
+
+def test_a_line_that_was_cut_off_does_not_matter(tmp_path, described):
+    recipe = described()
+    runs.train(recipe, tmp_path / "whole")
+    stopped(recipe, tmp_path / "parts", "step", 10)
+    with (tmp_path / "parts" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 11, "epo')
+    runs.resume(tmp_path / "parts")
+    assert left_by(tmp_path / "parts") == left_by(tmp_path / "whole")
+
+
+def test_the_newest_two_and_the_best_are_kept(tmp_path, described):
+    recipe = described(epochs=7, optimizer={"name": "sgd", "lr": 30.0})
+    kept = []
+
+    class Look(Observer):
+        def epoch_ended(self, state, improved):
+            names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+            epochs = {state.progress.epoch, state.progress.epoch - 1, state.progress.best_epoch}
+            kept.append(names == {f"step-{STEPS * epoch}" for epoch in epochs if epoch > 0})
+
+    outcome = runs.train(recipe, tmp_path / "run", observers=[Look()])
+    assert kept == [True] * 7
+    assert outcome.progress.best_epoch < 6  # the best one is a third
+
+
+# --- what cannot be resumed ----------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path, described):
+    """A run that was stopped after its third epoch."""
+    folder = tmp_path / "run"
+    stopped(described(), folder, "epoch", 3)
+    return folder
+
+
+def newest(run: Path) -> Path:
+    return run / "checkpoints" / f"step-{3 * STEPS}"
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(
+        ModelFolderError, match=r"holds no recipe\.toml, expected the folder of a run"
+    ):
+        runs.resume(tmp_path)
+
+
+def test_a_finished_run_without_checkpoints_is_not_trained_again(tmp_path, described):
+    runs.train(described(), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(ModelFolderError, match="holds a finished model and no checkpoint"):
+        runs.resume(tmp_path / "run")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def swap(key: str, value: object):
+    def change(path: Path) -> None:
+        numbers = json.loads(path.read_text())
+        numbers[key] = value
+        path.write_text(json.dumps(numbers))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("state.safetensors", cut),
+        ("state.safetensors", Path.unlink),
+        ("state.safetensors", lambda path: path.write_bytes(b"")),
+        ("state.json", cut),
+        ("state.json", Path.unlink),
+        ("state.json", lambda path: path.write_text("[]")),
+        ("state.json", lambda path: path.write_text("{}")),
+        ("state.json", swap("progress", {"epoch": 1})),
+        ("state.json", swap("progress", 3)),
+        ("state.json", swap("optimizer", [])),
+        ("state.json", swap("schedule", None)),
+    ],
+)
+def test_a_damaged_checkpoint_is_named(run, name, damage):
+    damage(newest(run) / name)
+    with pytest.raises(ModelFolderError) as error:
+        runs.resume(run)
+    message = str(error.value)
+    assert f"checkpoint {newest(run)} is damaged" in message
+    assert "remove it to go on from the one before it" in message
+    assert "\n" not in message
+
+
+def test_without_the_damaged_one_it_goes_on_from_the_one_before(tmp_path, run, described):
+    runs.train(described(), tmp_path / "whole")
+    shutil.rmtree(newest(run))
+    runs.resume(run)
+    assert left_by(run) == left_by(tmp_path / "whole")
+
+
+def test_a_checkpoint_of_another_network_is_refused(run):
+    text = (run / "recipe.toml").read_text()
+    (run / "recipe.toml").write_text(text.replace("hidden_size = 4", "hidden_size = 5"))
+    with pytest.raises(ModelFolderError, match=r"does not fit recipe\.toml"):
+        runs.resume(run)
+
+
+def test_the_best_checkpoint_must_be_there(tmp_path, described):
+    recipe = described(epochs=7, optimizer={"name": "sgd", "lr": 30.0})
+    best = runs.train(recipe, tmp_path / "run").progress.best_epoch
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS * best}")
+    with pytest.raises(ModelFolderError, match=f"lacks the checkpoint of epoch {best}, the best"):
+        runs.resume(tmp_path / "run")
+
+
+def test_a_run_that_has_not_finished_has_no_model(run):
+    with pytest.raises(ModelFolderError, match="has not finished: unspool resume it"):
+        model_folder.load(run)

@@ -1,0 +1,51 @@
+import json
+
+import pytest
+
+from unspool.errors import SaveError
+from unspool.training.report import MetricsFile, Record, TensorBoard, read_metrics
+
+RECORD = Record(10, 2, 1.5, "train", 0.25, {"accuracy": 0.9, "lr": 0.1, "skipped": 0})
+
+
+def test_records_are_lines_of_json_and_come_back(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    file = MetricsFile(path)
+    for _ in range(2):
+        file.recorded(RECORD)
+    assert len(path.read_text().splitlines()) == 2
+    assert list(json.loads(path.read_text().splitlines()[0])) == [
+        "step",
+        "epoch",
+        "seconds",
+        "split",
+        "loss",
+        "metrics",
+    ]
+    assert [Record(**record) for record in read_metrics(path)] == [RECORD, RECORD]
+
+
+def test_no_file_has_no_records(tmp_path):
+    assert read_metrics(tmp_path / "metrics.jsonl") == []
+
+
+def test_what_came_after_a_step_is_forgotten(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps({"step": step}) + "\n" for step in (5, 10, 15)) + '{"st')
+    MetricsFile(path).forget_after(10)
+    assert read_metrics(path) == [{"step": 5}, {"step": 10}]
+    assert path.read_text().endswith("}\n")
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(SaveError, match=r"could not write .*metrics.jsonl: No such file"):
+        MetricsFile(tmp_path / "nowhere" / "metrics.jsonl").recorded(RECORD)
+
+
+def test_tensorboard_gets_every_figure(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    TensorBoard(tmp_path).recorded(RECORD)
+    events = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    found = {tag: events.Scalars(tag)[0] for tag in events.Tags()["scalars"]}
+    assert sorted(found) == ["accuracy/train", "loss/train", "lr/train", "skipped/train"]
+    assert (found["loss/train"].step, found["loss/train"].value) == (10, 0.25)
