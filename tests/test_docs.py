@@ -1,9 +1,10 @@
 """The documents say what is true of the code."""
 
 import re
+import tomllib
 from pathlib import Path
 
-from unspool.recipes.recipe import Recipe, shipped
+from unspool.recipes.recipe import Recipe, check, shipped
 
 _ROOT = Path(__file__).parents[1]
 
@@ -24,3 +25,14 @@ def test_links_between_documents_lead_somewhere():
     for page in [_ROOT / "README.md", *(_ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_recipes_that_documents_show_are_right():
+    shown = [
+        block
+        for page in [_ROOT / "README.md", *(_ROOT / "docs").glob("*.md")]
+        for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    assert shown
+    for block in shown:
+        assert check(tomllib.loads(block), "shown").task == "classify"

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from unspool.data.augmentation import AugmentationSettings, augment
 from unspool.data.batches import batch_generator
 
-WARPS = [{"rotation": 20.0}, {"zoom": 0.3}, {"shear": 0.3}, {"rotation": 10.0, "shift": 2}]
+WARPS = [
+    {"rotation": 20.0},
+    {"zoom": 0.3},
+    {"shear": 0.3},
+    {"elastic": 1.0},
+    {"rotation": 10.0, "shift": 2},
+]
 
 
 def drawn(pictures, *, seed=0, **settings):
@@ -95,3 +101,12 @@ def test_a_picture_that_is_not_square_is_turned_and_not_slanted():
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         AugmentationSettings(**settings)
+
+
+def test_bending_displaces_neighbours_alike_and_by_the_deviation_asked_for():
+    # Each pixel holds its own column, so that a bent picture tells where it was taken from.
+    columns = torch.arange(28.0).expand(400, 28, 28)
+    moved = (drawn(columns, elastic=1.5) - columns)[:, 4:-4, 6:-6]
+    assert 0.7 < float(moved.std()) < 1.5
+    assert abs(float(moved.mean())) < 0.1
+    assert float((moved[:, :, 1:] - moved[:, :, :-1]).abs().mean()) < 0.35

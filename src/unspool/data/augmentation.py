@@ -13,6 +13,8 @@ from torch import Tensor
 
 from unspool.settings import Settings
 
+_KNOT_SPACING = 7  # pixels
+
 
 class AugmentationSettings(Settings):
     """How far a training picture may be changed; all zero leaves it alone.
@@ -27,17 +29,27 @@ class AugmentationSettings(Settings):
         Share, up to which its height and width grow or shrink, each on its own.
     shear : float
         Columns a row, up to which it is slanted.
+    elastic : float
+        Pixels, by which it is bent: the standard deviation of how far each knot of a net over the
+        picture is displaced, the places between them following smoothly (after Simard, Steinkraus
+        and Platt 2003, who smooth a displacement of every pixel).
     """
 
     shift: Annotated[int, Field(ge=0, le=64)] = 0
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0
     shear: Annotated[float, Field(ge=0, le=1)] = 0.0
+    elastic: Annotated[float, Field(ge=0, le=64)] = 0.0
 
     @property
     def active(self) -> bool:
         """Whether anything is changed at all."""
-        return bool(self.shift or self.rotation or self.zoom or self.shear)
+        return bool(self.shift) or self.warps
+
+    @property
+    def warps(self) -> bool:
+        """Whether pictures are changed otherwise than by whole pixels."""
+        return bool(self.rotation or self.zoom or self.shear or self.elastic)
 
 
 def augment(pictures: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
@@ -55,7 +67,7 @@ def augment(pictures: Tensor, settings: AugmentationSettings, generator: torch.G
     (B, R, C) tensor
         Of the same type when pictures are only shifted, which is exact; float32 otherwise.
     """
-    if settings.rotation or settings.zoom or settings.shear:
+    if settings.warps:
         return _warp(pictures.to(torch.float32), settings, generator)
     return _shift(pictures, settings.shift, generator)
 
@@ -71,7 +83,7 @@ def _shift(pictures: Tensor, most: int, generator: torch.Generator) -> Tensor:
 
 
 def _warp(pictures: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
-    """Turn, zoom, slant and move every picture by one affine map, bilinearly."""
+    """Turn, zoom, slant, move and bend every picture, bilinearly."""
     batch, rows, columns = pictures.shape
 
     def uniform(most: float) -> Tensor:
@@ -92,5 +104,18 @@ def _warp(pictures: Tensor, settings: AugmentationSettings, generator: torch.Gen
         ],
         dim=1,
     )  # (B, 2, 3)
-    grid = F.affine_grid(maps, [batch, 1, rows, columns], align_corners=False)
+    grid = F.affine_grid(maps, [batch, 1, rows, columns], align_corners=False)  # (B, R, C, 2)
+    if settings.elastic:
+        grid = grid + _bend(pictures.shape, settings.elastic, generator)
     return F.grid_sample(pictures[:, None], grid, align_corners=False)[:, 0]
+
+
+def _bend(shape: torch.Size, deviation: float, generator: torch.Generator) -> Tensor:
+    """A smooth random displacement of every place, in half pictures, ``(B, R, C, 2)``."""
+    batch, rows, columns = shape
+    knots = torch.randn(
+        batch, 2, -(-rows // _KNOT_SPACING), -(-columns // _KNOT_SPACING), generator=generator
+    )
+    smooth = F.interpolate(knots, size=(rows, columns), mode="bicubic", align_corners=False)
+    half_pictures = torch.tensor([2 / columns, 2 / rows]) * deviation
+    return smooth.permute(0, 2, 3, 1) * half_pictures

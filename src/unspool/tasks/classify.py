@@ -311,6 +311,7 @@ def _judge(
     logits: Tensor, targets: Tensor, last: Tensor, labels: Tensor, weights: Tensor | None
 ) -> Totals:
     """Sum the loss over all positions, and count right answers after the last step."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a bf16 sum is no sum
     if weights is not None:
         weights = weights.to(logits)
     loss = F.cross_entropy(logits, targets, weight=weights, reduction="sum")

@@ -18,6 +18,7 @@ from unspool.data.batches import Batch
 from unspool.errors import TrainingError
 from unspool.tasks.task import Totals
 from unspool.training.optimization import clip_gradients
+from unspool.training.precision import computing_in
 from unspool.training.report import Observer, Record
 from unspool.training.settings import TrainingSettings
 from unspool.training.state import TrainingState
@@ -73,7 +74,8 @@ def train(
 def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, position: int) -> Totals:
     """Learn from one batch, unless its loss or gradient is not finite."""
     state.optimizer.zero_grad(set_to_none=True)
-    totals = state.task.loss(batch)
+    with computing_in(settings.precision, state.task.device):
+        totals = state.task.loss(batch)
     totals.mean_loss.backward()  # type: ignore[no-untyped-call]
     norm = clip_gradients(state.task.model, settings.clip_norm)
     progress = state.progress

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from unspool.settings import Settings
 from unspool.training.optimization import OptimizerSettings, ScheduleSettings
+from unspool.training.precision import Precision
 
 
 class TrainingSettings(Settings):
@@ -17,6 +18,8 @@ class TrainingSettings(Settings):
         Passes over the training part, at most.
     batch_size : int
         Sequences a step.
+    precision : {"fp32", "bf16"}
+        See :data:`unspool.training.precision.Precision`. Validation is always in fp32.
     clip_norm : float, optional
         The norm that the gradient is scaled down to where it is larger.
     keep : {"best", "last"}
@@ -37,6 +40,7 @@ class TrainingSettings(Settings):
 
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 128
+    precision: Precision = "fp32"
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     keep: Literal["best", "last"] = "best"
     patience: Annotated[int, Field(ge=1)] | None = None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from unspool.tasks.task import Task
+from unspool.training import precision
 from unspool.training.optimization import Schedule
 from unspool.training.settings import TrainingSettings
 
@@ -57,6 +58,7 @@ class TrainingState:
     @classmethod
     def start(cls, task: Task, settings: TrainingSettings) -> TrainingState:
         """The state before the first step."""
+        precision.check(settings.precision, task.device)
         optimizer = settings.optimizer.build(task.model)
         steps = task.batches_an_epoch(settings.batch_size)
         return cls(task, optimizer, settings.schedule.build(optimizer, steps, settings.epochs))
