@@ -36,11 +36,9 @@ def list_(data_dir: DataDirOption = None) -> None:
 @data.command()
 def fetch(name: NameArgument, data_dir: DataDirOption = None) -> None:
     """Download a data set into the cache, unless it is here already."""
-    from unspool.cli.progress import DownloadProgress
-    from unspool.data import catalogue
+    from unspool.cli import downloads
 
-    with DownloadProgress() as bar:
-        paths = catalogue.fetch(name, data_dir, bar.moved)
+    paths = downloads.fetch(name, data_dir)
     if not paths:
         typer.echo(f"{name} is built in: nothing to fetch")
     for path in paths.values():

@@ -43,9 +43,12 @@ def evaluate(
 ) -> None:
     """Judge a model: accuracy, each class, and what it takes for what."""
     from unspool import reports, runs
+    from unspool.cli import downloads
     from unspool.tasks import model_folder
 
     task = model_folder.load(model, runs.device_called(device))
+    if data is None and task.data is not None:
+        downloads.fetch(task.data.name, data_dir, quiet=as_json)
     sequences, title = (
         reports.labelled_file(task, data)
         if data

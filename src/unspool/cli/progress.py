@@ -7,13 +7,10 @@ import math
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 
 from unspool.tasks.task import Totals
@@ -111,33 +108,3 @@ class TrainingProgress(Observer):
             line += f"  ({progress.skipped} batches skipped: gradient not finite)"
         self._console.print(line, soft_wrap=True)
         self._epoch = self._validation = None
-
-
-class DownloadProgress:
-    """A bar a file on standard error, where that is a terminal."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> DownloadProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def moved(self, file: str, done: int, total: int | None) -> None:
-        """Move a file's bar, in bytes."""
-        if file not in self._tasks:
-            self._tasks[file] = self._bar.add_task(file, total=total)
-        self._bar.update(self._tasks[file], completed=done, total=total)

@@ -19,9 +19,12 @@ def resume(
 ) -> None:
     """Go on with a run as if it had never stopped."""
     from unspool import runs
+    from unspool.cli import downloads
 
     where = runs.device_called(device)
-    with shown(runs.recipe_of(run), run, quiet) as observers:
+    recipe = runs.recipe_of(run)
+    downloads.fetch(recipe.data.name, data_dir, quiet)
+    with shown(recipe, run, quiet) as observers:
         outcome = runs.resume(run, data_dir=data_dir, device=where, observers=observers)
     if not quiet:
         summarise(outcome)
