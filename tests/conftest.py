@@ -9,11 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from unspool.data.sequences import Sequences
 from unspool.data.source import Division
 from unspool.models.classifier import ClassifierSettings
 from unspool.tasks.classify import Classify
+
+settings.register_profile("unspool", deadline=None)  # no test asserts a time
+settings.load_profile("unspool")
 
 
 def sequences_of(count: int, seed: int, lengths=(2, 7), features: int = 3) -> Sequences:

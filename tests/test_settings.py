@@ -1,5 +1,7 @@
+from typing import Annotated
+
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from unspool.recipes.recipe import Recipe
 from unspool.settings import Settings, problems
@@ -7,7 +9,7 @@ from unspool.settings import Settings, problems
 
 class Inner(Settings):
     rate: float = 1.0
-    sizes: tuple[int, int] = (1, 2)
+    sizes: Annotated[tuple[int, int], Field(strict=False)] = (1, 2)
 
 
 class Outer(Settings):
@@ -45,6 +47,9 @@ def test_settings_cannot_be_changed():
         ({"inner": {"sizes": [1, 2, 3]}}, "inner.sizes = [1, 2, 3], expected at most 2 values"),
         ({"inner": {"sizes": [1.5, 2]}}, "inner.sizes.0 = 1.5, expected a whole number"),
         ({"name": 3}, "name = 3, expected text"),
+        ({"flag": 1}, "flag = 1, expected true or false"),
+        ({"inner": {"rate": "2"}}, "inner.rate = '2', expected a number"),
+        ({"inner": {"rate": True}}, "inner.rate = True, expected a number"),
         ({"flag": "perhaps"}, "flag = 'perhaps', expected true or false"),
     ],
 )

@@ -27,9 +27,13 @@ _KINDS = {
 
 
 class Settings(BaseModel):
-    """One part's settings, declared beside the code that they configure."""
+    """One part's settings, declared beside the code that they configure.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Strict: ``"10"`` and ``true`` are no numbers. A tuple's field allows the list that TOML and JSON
+    have in its place by ``Field(strict=False)``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def keys(cls, prefix: str = "") -> Iterator[str]:

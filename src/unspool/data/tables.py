@@ -6,10 +6,11 @@ table is read.
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from unspool.data.sequences import Sequences, naming
 from unspool.data.table_files import Table, open_table
@@ -38,7 +39,7 @@ class TableColumns(Settings):
     sequence: str = "sequence"
     step: str = "step"
     label: str = "label"
-    features: tuple[str, ...] = ()
+    features: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 def read_table(

@@ -289,7 +289,7 @@ class ClassifyDescription(Settings):
     """The task's part of a model folder's config.json, checked before anything is built."""
 
     num_features: Annotated[int, Field(ge=1, le=1_000_000)]
-    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000_000)]
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000_000, strict=False)]
     label_type: LabelType = "str"
     objective: Objective
     model: ClassifierSettings

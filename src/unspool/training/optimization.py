@@ -37,7 +37,7 @@ class OptimizerSettings(Settings):
     name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
     lr: Positive = 0.003
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
+    betas: Annotated[tuple[Momentum, Momentum], Field(strict=False)] = (0.9, 0.999)
     momentum: Momentum = 0.0
 
     def build(self, model: nn.Module) -> Optimizer:
