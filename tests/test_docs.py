@@ -4,7 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from unspool.recipes.recipe import Recipe, check, shipped
+from unspool.recipes.recipe import Recipe, check
+from unspool.recipes.shipped import shipped
 
 _ROOT = Path(__file__).parents[1]
 

@@ -135,18 +135,6 @@ def test_the_first_free_folder(tmp_path):
     assert runs.free_folder("a", tmp_path) == tmp_path / "a-3"
 
 
-def test_devices(monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert runs.device_called("cpu").type == "cpu"
-    assert runs.device_called("auto").type == "cpu"
-    with pytest.raises(
-        UnspoolError, match="device 'cuda': torch finds no GPU here; use cpu, or install torch"
-    ):
-        runs.device_called("cuda")
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert runs.device_called("auto").type == "cuda"
-
-
 def test_data_is_looked_for_where_it_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path / "cache"))
     (tmp_path / "mnist").mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from unspool.errors import ModelFolderError, SaveError, UnspoolError
+from unspool.errors import ModelFolderError, SaveError
 from unspool.inspection import plots
 from unspool.recipes import recipe as recipes
 from unspool.recipes.recipe import NamedRecipe, Recipe
@@ -80,25 +80,6 @@ def free_folder(name: str, parent: Path = Path("runs")) -> Path:
     while (parent / f"{name}-{number}").exists():
         number += 1
     return parent / f"{name}-{number}"
-
-
-def device_called(name: str) -> torch.device:
-    """``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
-
-    Raises
-    ------
-    UnspoolError
-        If there is no such device here.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UnspoolError(f"device {name!r}, expected auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UnspoolError(
-            "device 'cuda': torch finds no GPU here; use cpu, or install torch for CUDA"
-        )
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def train(

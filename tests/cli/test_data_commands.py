@@ -4,6 +4,7 @@ import pytest
 
 from unspool.data import catalogue
 from unspool.recipes import recipe as recipes
+from unspool.recipes.shipped import shipped, text_of
 
 
 @pytest.fixture(autouse=True)
@@ -76,14 +77,14 @@ def test_all_recipes_with_what_they_are(command):
     status, out, err = command("recipes")
     assert (status, err) == (0, "")
     names = [line.split()[0] for line in out.splitlines()]
-    assert names == sorted(recipes.shipped())
+    assert names == sorted(shipped())
     assert all(len(line.split()) > 3 for line in out.splitlines())
 
 
 def test_one_recipe_as_it_is(command, tmp_path):
     status, out, err = command("recipes", "digits")
     assert (status, err) == (0, "")
-    assert out == recipes.text_of("digits").rstrip() + "\n"
+    assert out == text_of("digits").rstrip() + "\n"
     (tmp_path / "own.toml").write_text(out)
     assert recipes.load(tmp_path / "own.toml").recipe == recipes.load("digits").recipe
 
@@ -91,7 +92,7 @@ def test_one_recipe_as_it_is(command, tmp_path):
 @pytest.mark.parametrize("name", ["digts", "own.toml"])
 def test_only_shipped_recipes_are_printed(command, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.toml").write_text(recipes.text_of("digits"))
+    (tmp_path / "own.toml").write_text(text_of("digits"))
     status, out, err = command("recipes", name)
     assert (status, out) == (1, "")
     assert f"no recipe is called '{name}'" in err

@@ -113,7 +113,7 @@ def test_a_fault_of_the_program_is_one_line_too(command, monkeypatch):
     def broken(*arguments):
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr("unspool.recipes.recipe.shipped", broken)
+    monkeypatch.setattr("unspool.recipes.shipped.shipped", broken)
     status, _, err = command("recipes")
     assert status == 1
     assert err == "unspool: ZeroDivisionError: division by zero (--debug shows where)\n"

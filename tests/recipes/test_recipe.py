@@ -5,6 +5,7 @@ import pytest
 from unspool.errors import RecipeError
 from unspool.recipes import recipe as recipes
 from unspool.recipes.recipe import Recipe
+from unspool.recipes.shipped import shipped, text_of
 from unspool.training.settings import TrainingSettings
 
 
@@ -30,12 +31,12 @@ def refusal(source, *overrides: str) -> str:
 # --- what comes with the package -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", recipes.shipped())
+@pytest.mark.parametrize("name", shipped())
 def test_a_shipped_recipe_is_complete_and_explained(name):
     named = recipes.load(name)
-    values = tomllib.loads(recipes.text_of(name))
+    values = tomllib.loads(text_of(name))
     assert named.name == name
-    assert recipes.text_of(name).startswith("# ")
+    assert text_of(name).startswith("# ")
     assert {"task", "seed", "data", "model", "training"} <= values.keys()
     assert "optimizer" in values["training"]
     assert name == values["data"]["name"] or name.startswith(f"{values['data']['name']}-")
@@ -59,7 +60,7 @@ def test_the_recipes_of_the_tutorials_are_theirs():
 # --- there and back ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", recipes.shipped())
+@pytest.mark.parametrize("name", shipped())
 def test_a_recipe_written_down_is_the_same_recipe(name, write):
     recipe = recipes.load(name).recipe
     assert recipes.load(write(recipe.to_toml())).recipe == recipe
@@ -91,12 +92,12 @@ def test_odd_values_come_back(write):
     ("name", "expected"), [("own.toml", "own"), ("digits-7/recipe.toml", "digits-7")]
 )
 def test_a_file_gives_its_run_a_name(write, name, expected):
-    path = write(recipes.text_of("digits"), name)
+    path = write(text_of("digits"), name)
     assert recipes.load(path).name == expected
 
 
 def test_a_file_needs_no_ending_of_its_own(write):
-    assert recipes.load(write(recipes.text_of("digits"), "own")).recipe.data.name == "digits"
+    assert recipes.load(write(text_of("digits"), "own")).recipe.data.name == "digits"
 
 
 # --- overrides -----------------------------------------------------------------------------

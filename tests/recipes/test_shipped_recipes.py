@@ -8,11 +8,12 @@ import pytest
 
 from unspool import runs
 from unspool.recipes import recipe as recipes
+from unspool.recipes.shipped import shipped
 from unspool.tasks import model_folder
 
 MOMENT = ["training.epochs=1", "data.limit=64"]
 BUILT_IN = ["digits"]
-OTHERS = sorted(recipes.shipped().keys() - set(BUILT_IN))
+OTHERS = sorted(shipped().keys() - set(BUILT_IN))
 
 
 def run_a_moment(named, folder):

@@ -239,6 +239,14 @@ def test_augmentation_belongs_to_seed_epoch_and_place(make_task):
 # --- bad data ------------------------------------------------------------------------------
 
 
+def test_augmentation_of_sequences_of_unequal_lengths_is_refused(tmp_path):
+    path = tmp_path / "walks.npz"
+    np.savez(path, x=np.ones((20, 3, 2)), y=np.arange(20) % 2, lengths=np.arange(20) % 3 + 1)
+    data = SequenceDataSettings(path=str(path), augmentation=AugmentationSettings(shift=1))
+    with pytest.raises(DataError, match=r"walks\.npz has sequences of unequal lengths"):
+        Classify.from_settings(ClassifySettings(data=data), seed=1)
+
+
 def test_labels_never_seen_in_training_are_named(make_task, sequences):
     data = sequences(3, 1)
     strange = Sequences(data.values, data.lengths, np.array(["low", "high", "higher"]))

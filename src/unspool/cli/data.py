@@ -28,9 +28,9 @@ def list_(data_dir: DataDirOption = None) -> None:
     table.add_column("where", overflow="fold")
     for name in catalogue.names():
         entry = catalogue.entry(name)
-        size = f"{sum(file.size for file in entry.files) / 1e6:.1f} MB" if entry.files else ""
+        size = "" if entry.built_in else f"{entry.size / 1e6:.1f} MB"
         table.add_row(name, entry.title, entry.licence, size, _where(name, data_dir))
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)  # folders are the user's
 
 
 @data.command()

@@ -42,11 +42,12 @@ def evaluate(
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Judge a model: accuracy, each class, and what it takes for what."""
-    from unspool import reports, runs
+    from unspool import reports
     from unspool.cli import downloads
+    from unspool.devices import device_called
     from unspool.tasks import model_folder
 
-    task = model_folder.load(model, runs.device_called(device))
+    task = model_folder.load(model, device_called(device))
     if data is None and task.data is not None:
         downloads.fetch(task.data.name, data_dir, quiet=as_json)
     sequences, title = (

@@ -41,7 +41,7 @@ def predict(
     Standard input holds a sequence a line as JSON, [[step], [step], …]; or a step a line, numbers
     with commas or spaces between, and an empty line between sequences.
     """
-    from unspool.runs import device_called
+    from unspool.devices import device_called
     from unspool.tasks import model_folder
 
     task = model_folder.load(model, device_called(device))

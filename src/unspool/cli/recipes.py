@@ -11,7 +11,7 @@ def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this one.", metavar="NAME")] = None,
 ) -> None:
     """List the shipped recipes, or print one."""
-    from unspool.recipes.recipe import shipped, text_of
+    from unspool.recipes.shipped import shipped, text_of
 
     texts = shipped()
     if name is not None:

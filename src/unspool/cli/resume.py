@@ -20,8 +20,9 @@ def resume(
     """Go on with a run as if it had never stopped."""
     from unspool import runs
     from unspool.cli import downloads
+    from unspool.devices import device_called
 
-    where = runs.device_called(device)
+    where = device_called(device)
     recipe = runs.recipe_of(run)
     downloads.fetch(recipe.data.name, data_dir, quiet)
     with shown(recipe, run, quiet) as observers:

@@ -48,10 +48,11 @@ def train(
     """Train the network that a recipe describes."""
     from unspool import runs
     from unspool.cli import downloads
+    from unspool.devices import device_called
     from unspool.recipes.recipe import load
 
     named = load(recipe, overrides or [])
-    where = runs.device_called(device)
+    where = device_called(device)
     downloads.fetch(named.recipe.data.name, data_dir, quiet)
     if find_lr:
         _find_lr(named, out, data_dir, where)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unspool.data.labels import to_text
 from unspool.errors import DataError
 
 
@@ -218,7 +219,7 @@ def _numbers(x: ArrayLike) -> NDArray[Any]:
 
 
 def _texts(labels: ArrayLike | None) -> NDArray[np.str_] | None:
-    """Labels as text, whole numbers without a decimal point: ``1.0`` and ``1`` are one label."""
+    """Labels as text, after a check that there is one for each sequence."""
     if labels is None:
         return None
     array = np.asarray(labels)
@@ -229,8 +230,6 @@ def _texts(labels: ArrayLike | None) -> NDArray[np.str_] | None:
     missing = [place for place, label in enumerate(array) if label is None or label != label]
     if missing:
         raise DataError(f"label {missing[0]} is missing, expected one label a sequence")
-    if array.dtype.kind == "f" and (array == array.round()).all():
-        array = array.astype(np.int64)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
-    return array.astype(np.str_)
+    return to_text(array)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_random_state
@@ -19,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unspool.data.labels import from_text, to_text, type_of
 from unspool.data.sequences import Sequences
+from unspool.devices import device_called
 from unspool.estimators.fitting import History, new_task, train
 from unspool.estimators.inputs import form_of, read_labels
 from unspool.estimators.settings import check, parameters_of
@@ -228,7 +228,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         parameters = self.get_params(deep=False)
         random = check_random_state(parameters.pop("random_state"))
         settings = check(parameters, type(self).__name__)
-        device = _device(settings.device)
+        device = device_called(settings.device)
         sequences = self._read_new(X)
         labels = read_labels(y, len(sequences))
         seed = int(random.randint(np.iinfo(np.int32).max))
@@ -370,7 +370,7 @@ def load(folder: str | Path, device: str = "auto") -> SequenceClassifier:
     ModelFolderError
         If the folder is incomplete or damaged.
     """
-    task = model_folder.load(folder, _device(device))
+    task = model_folder.load(folder, device_called(device))
     classifier = SequenceClassifier(
         **parameters_of(task.model.settings), objective=task.objective, device=device
     )
@@ -379,12 +379,6 @@ def load(folder: str | Path, device: str = "auto") -> SequenceClassifier:
     classes = np.unique(from_text(task.classes, task.label_type))
     classifier._adopt(task, classes, model_folder.read_card(folder))
     return classifier
-
-
-def _device(name: str) -> torch.device:
-    from unspool.runs import device_called  # brings matplotlib, which takes its time
-
-    return device_called(name)
 
 
 def _from_array_or_list(X: Any) -> Sequences:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +12,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from unspool.errors import RecipeError
+from unspool.recipes.shipped import text_of
 from unspool.settings import problems
 from unspool.tasks.classify import ClassifySettings
 from unspool.training.settings import TrainingSettings
@@ -57,17 +56,6 @@ class NamedRecipe:
 
     name: str
     recipe: Recipe
-
-
-def shipped() -> dict[str, str]:
-    """Every recipe that comes with the package: name and text."""
-    files = resources.files("unspool.recipes").iterdir()
-    texts = {
-        file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
-        for file in files
-        if file.name.endswith(".toml")
-    }
-    return dict(sorted(texts.items()))
 
 
 def load(source: str | Path, overrides: Sequence[str] = ()) -> NamedRecipe:
@@ -119,24 +107,6 @@ def _read(source: str | Path) -> tuple[str, dict[str, Any]]:
         except ValueError as error:  # not TOML, or not UTF-8
             raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
     return str(source), tomllib.loads(text_of(str(source)))
-
-
-def text_of(name: str) -> str:
-    """Give the text of a shipped recipe.
-
-    Raises
-    ------
-    RecipeError
-        If there is none of that name; the nearest is suggested.
-    """
-    known = shipped()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ","
-        raise RecipeError(
-            f"no recipe is called {name!r}{hint} expected a .toml file or one of {', '.join(known)}"
-        )
-    return known[name]
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -94,9 +94,21 @@ class Classify(Task):
     def from_settings(
         cls, settings: ClassifySettings, seed: int, data_dir: Path | None = None
     ) -> Classify:
-        """Load the data, fit the normalisation, and draw a new model's weights from the seed."""
+        """Load the data, fit the normalisation, and draw a new model's weights from the seed.
+
+        Raises
+        ------
+        DataError, RecipeError
+            If the data cannot be used, or not with these settings.
+        """
+        division = source.load(settings.data, data_dir)
+        if settings.data.augmentation.active and not division.training.same_length:
+            raise DataError(
+                f"{settings.data.title} has sequences of unequal lengths, expected pictures of one "
+                "size for data.augmentation; leave it out"
+            )
         task = cls.from_division(
-            source.load(settings.data, data_dir),
+            division,
             settings.model,
             seed,
             normalise=settings.data.normalisation,

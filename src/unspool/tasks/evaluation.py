@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_fscore_support
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,8 @@ class Evaluation:
 
     def by_class(self) -> list[dict[str, Any]]:
         """Precision, recall, F1 and count of each class; 0 where nothing was so called."""
+        from sklearn.metrics import precision_recall_fscore_support  # takes a second to import
+
         rows, columns = np.nonzero(self.confusion)
         figures = precision_recall_fscore_support(
             rows,

@@ -82,8 +82,8 @@ def find(path: str | Path) -> Path:
 def load(path: str | Path, device: torch.device | str = "cpu") -> Classify:
     """Read a model from a run's or a model folder, whoever made it.
 
-    Names, sizes and types of all tensors are compared with what config.json calls for before
-    any of them is read.
+    Names and sizes of all tensors are compared with what config.json calls for before any of
+    them is read, their types and that they are finite before the model takes them.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from unspool.data.batches import Batch
 from unspool.errors import TrainingError
 from unspool.tasks.task import Task
+from unspool.training import precision
 from unspool.training.optimization import clip_gradients
 from unspool.training.settings import TrainingSettings
 
@@ -43,8 +44,9 @@ def find_lr(task: Task, settings: TrainingSettings, seed: int, steps: int = 150)
     Raises
     ------
     TrainingError
-        If the loss is not finite from the start.
+        If the loss is not finite from the start, or the device lacks the precision asked for.
     """
+    precision.check(settings.precision, task.device)
     optimizer = settings.optimizer.build(task.model)
     growth = (_HIGHEST / _LOWEST) ** (1 / (steps - 1))
     rates: list[float] = []
@@ -56,7 +58,8 @@ def find_lr(task: Task, settings: TrainingSettings, seed: int, steps: int = 150)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        mean = task.loss(batch).mean_loss
+        with precision.computing_in(settings.precision, task.device):
+            mean = task.loss(batch).mean_loss
         mean.backward()  # type: ignore[no-untyped-call]
         loss = float(mean.detach())
         norm = clip_gradients(task.model, settings.clip_norm)
