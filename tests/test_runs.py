@@ -1,10 +1,11 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from unspool import runs
+from unspool import reports, runs
 from unspool.errors import DataError, SaveError, TrainingError, UnspoolError
 from unspool.recipes import recipe as recipes
 from unspool.tasks import model_folder
@@ -168,3 +169,39 @@ def test_observers_are_told(tmp_path):
 
     runs.train(tiny(), tmp_path / "run", observers=[Look()])
     assert told == [1, 2]
+
+
+def test_a_table_is_answered_by_its_columns_names_not_their_order(tmp_path):
+    rows = [
+        (f"{kind}{number}", step, x, y, kind)
+        for number in range(12)
+        for kind, x, y in (("A", 1.0, -1.0), ("B", -1.0, 1.0))
+        for step in range(3)
+    ]
+    columns = ("sequence", "step", "x", "y", "label")
+
+    def table(name: str, order: tuple[str, ...]) -> Path:
+        lines = [
+            ",".join(str(dict(zip(columns, row, strict=True))[key]) for key in order)
+            for row in rows
+        ]
+        path = tmp_path / name
+        path.write_text("\n".join([",".join(order), *lines]) + "\n")
+        return path
+
+    path = table("train.csv", columns)
+    swapped = table("swapped.csv", ("label", "y", "x", "step", "sequence"))
+    small = ["model.hidden_size=8", "training.epochs=12", "training.optimizer.lr=0.05"]
+    recipe = tmp_path / "walks.toml"
+    recipe.write_text(
+        f'task = "classify"\n[data]\npath = "{path}"\ntest_path = "{swapped}"\nvalidation = 0.0\n'
+    )
+    runs.train(recipes.load(recipe, small), tmp_path / "run")
+
+    task = model_folder.load(tmp_path / "run")
+    assert task.data.columns.features == ("x", "y")
+    for sequences, title in (
+        reports.part_of_its_data(task, "test"),
+        reports.labelled_file(task, swapped),
+    ):
+        assert task.evaluate(sequences, title).accuracy == 1.0

@@ -110,9 +110,10 @@ def train(
         If the data, the folder or the training fails; the message says why.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        resumable = RunFolder(folder).recipe.is_file()
+        hint = f", or go on with it: unspool resume {folder}" if resumable else ""
         raise SaveError(
-            f"{folder} already exists and is not empty; choose another --out, remove it, "
-            f"or go on with it: unspool resume {folder}"
+            f"{folder} already exists and is not empty; choose another --out or remove it{hint}"
         )
     task = Classify.from_settings(named.recipe, named.recipe.seed, data_dir)
     run = RunFolder(folder)
@@ -128,8 +129,8 @@ def resume(
 ) -> Outcome:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
-    Parameters are those of :func:`train`. A run that was stopped in its first epoch starts anew. A
-    run that has come to its end is left as it is, but for a model folder that it may still lack.
+    Parameters are those of :func:`train`. A run that was stopped in its first epoch starts anew. Of
+    a run that has come to its end, the model and the curves are written again.
 
     Raises
     ------

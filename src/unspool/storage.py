@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,12 @@ def replacing_folder(target: Path, files: Collection[str]) -> Iterator[Path]:
     _check_replaceable(target, files)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        aside = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
+        aside.mkdir()
     except OSError as error:
         raise _explained(target, error) from error
     try:
         yield aside
-        aside.chmod(0o755)
         _swap(aside, target)
     except OSError as error:
         raise _explained(target, error) from error

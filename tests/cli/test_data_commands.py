@@ -96,3 +96,16 @@ def test_only_shipped_recipes_are_printed(command, tmp_path, monkeypatch, name):
     status, out, err = command("recipes", name)
     assert (status, out) == (1, "")
     assert f"no recipe is called '{name}'" in err
+
+
+def test_all_about_one_set(command):
+    status, out, err = command("data", "list", "mnist")
+    assert (status, err) == (0, "")
+    for fact in ("CC BY-SA 3.0", "Cortes", "train-images-idx3-ubyte, 47,040,016 bytes", "ba891046"):
+        assert fact in out
+
+
+def test_all_about_a_set_that_is_not_known(command):
+    status, _, err = command("data", "list", "mnits")
+    assert status == 1
+    assert "did you mean 'mnist'" in err

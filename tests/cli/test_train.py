@@ -103,10 +103,11 @@ def test_a_search_for_a_rate_draws_a_picture(command, tmp_path):
     assert (status, err) == (0, "")
     first, second = out.splitlines()
     assert 1e-4 < float(first.removeprefix("suggested  training.optimizer.lr=")) < 0.5
-    assert second == f"curve      {tmp_path / 'lr' / 'learning-rate.png'}"
-    with Image.open(tmp_path / "lr" / "learning-rate.png") as picture:
+    curve = tmp_path / "lr-learning-rate.png"
+    assert second == f"curve      {curve}"
+    with Image.open(curve) as picture:
         assert picture.format == "PNG"
-    assert [path.name for path in (tmp_path / "lr").iterdir()] == ["learning-rate.png"]
+    assert list(tmp_path.iterdir()) == [curve]  # the run's own folder is still free
 
 
 # --- interruption --------------------------------------------------------------------------
@@ -135,7 +136,7 @@ def test_an_interruption_says_how_to_go_on(command, tmp_path, monkeypatch):
     assert err == f"unspool: interrupted; go on with: unspool resume {run}\n"
     status, out, err = command("train", "digits", *TINY, "--out", run)
     assert status == 1
-    assert "already exists and is not empty; choose another --out, remove it, or go on" in err
+    assert "already exists and is not empty; choose another --out or remove it, or go on" in err
     assert command("resume", run, "--quiet") == (0, "", "")
     assert command("train", "digits", *TINY, "--out", tmp_path / "whole", "--quiet").status == 0
     weights = "model/model.safetensors"

@@ -53,13 +53,9 @@ def _quick_pictures(monkeypatch):
 
 @pytest.fixture
 def described(tmp_path, sequences):
-    """Make a recipe on small ragged data, with all that is random in a training."""
-    data = sequences(50, 1)
-    x = np.zeros((50, 7, 3), np.float32)
-    for place, start in enumerate(data.offsets[:-1]):
-        length = data.lengths[place]
-        x[place, :length] = data.values[start : start + length]
-    np.savez(tmp_path / "own.npz", x=x, y=data.labels, lengths=data.lengths)
+    """Make a recipe on small data of one length, with all that is random in a training."""
+    data = sequences(50, 1, lengths=(5, 5))
+    np.savez(tmp_path / "own.npz", x=data.values.reshape(50, 5, 3), y=data.labels)
 
     def describe(**training):
         values = {
@@ -295,3 +291,13 @@ def test_the_best_checkpoint_must_be_there(tmp_path, described):
 def test_a_run_that_has_not_finished_has_no_model(run):
     with pytest.raises(ModelFolderError, match="has not finished: unspool resume it"):
         model_folder.load(run)
+
+
+def test_what_a_killed_save_left_is_cleared_away(digits_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(digits_run, run)
+    left = run / "checkpoints" / ".step-99-0123"
+    left.mkdir()
+    (left / "state.safetensors").write_bytes(b"half")
+    runs.resume(run)
+    assert not left.exists()

@@ -17,8 +17,16 @@ NameArgument = Annotated[str, typer.Argument(help="A data set (see: unspool data
 
 
 @data.command(name="list")
-def list_(data_dir: DataDirOption = None) -> None:
+def list_(
+    name: Annotated[
+        str | None, typer.Argument(help="Tell all about this one.", metavar="[NAME]")
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
     """List the data sets: licence, size, and where they are."""
+    if name is not None:
+        _describe(name, data_dir)
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -31,6 +39,20 @@ def list_(data_dir: DataDirOption = None) -> None:
         size = "" if entry.built_in else f"{entry.size / 1e6:.1f} MB"
         table.add_row(name, entry.title, entry.licence, size, _where(name, data_dir))
     Console(highlight=False, markup=False, emoji=False).print(table)  # folders are the user's
+
+
+def _describe(name: str, data_dir: Path | None) -> None:
+    from unspool.data import catalogue
+
+    entry = catalogue.entry(name)
+    typer.echo(f"{entry.name}: {entry.title}")
+    typer.echo(f"what      {entry.description}")
+    typer.echo(f"classes   {', '.join(entry.class_names)}")
+    typer.echo(f"origin    {entry.origin}")
+    typer.echo(f"licence   {entry.licence}")
+    typer.echo(f"where     {_where(name, data_dir)}")
+    for file in entry.files:
+        typer.echo(f"file      {file.name}, {file.size:,} bytes, SHA-256 {file.sha256}")
 
 
 @data.command()

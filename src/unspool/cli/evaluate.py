@@ -57,15 +57,15 @@ def evaluate(
     )
     evaluation = task.evaluate(sequences, title, by_step)
     name = data.name if data else str(split)
+    if as_json:
+        typer.echo(json.dumps({"task": task.name, **_summary(evaluation, name)}))
+    else:
+        _print(evaluation, name)
     folder = out or _folder_of_run(model, name)
     if folder is not None:
         reports.write(evaluation, title, folder)
-    if as_json:
-        typer.echo(json.dumps(_summary(evaluation, name)))
-        return
-    _print(evaluation, name)
-    if folder is not None:
-        typer.echo(f"report and pictures in {folder}")
+        if not as_json:
+            typer.echo(f"report and pictures in {folder}")
 
 
 def _folder_of_run(model: Path, name: str) -> Path | None:
@@ -75,7 +75,6 @@ def _folder_of_run(model: Path, name: str) -> Path | None:
 
 def _summary(evaluation: Evaluation, split: str) -> dict[str, Any]:
     summary = {
-        "task": "classify",
         "split": split,
         "count": evaluation.count,
         "loss": evaluation.loss,

@@ -47,7 +47,7 @@ def predict(
     task = model_folder.load(model, device_called(device))
     answers = [answer for name in inputs or ["-"] for answer in _answers(task, name, top, by_step)]
     if as_json:
-        typer.echo(json.dumps({"task": "classify", "predictions": answers}))
+        typer.echo(json.dumps({"task": task.name, "predictions": answers}))
         return
     for answer in answers:
         _print(answer)

@@ -85,7 +85,8 @@ def shown(recipe: Recipe, folder: Path, quiet: bool) -> Iterator[list[Observer]]
 def summarise(outcome: Outcome) -> None:
     """Say how a run ended and what it left where."""
     progress, folder = outcome.progress, outcome.folder
-    line = f"{progress.epoch} epochs in {progress.seconds:.1f} s"
+    epochs = "epoch" if progress.epoch == 1 else "epochs"
+    line = f"{progress.epoch} {epochs} in {progress.seconds:.1f} s"
     if outcome.validation is not None:
         accuracy = outcome.validation["accuracy"]
         line += f", validation accuracy {accuracy:.2%} (weights of epoch {outcome.kept_epoch})"
@@ -101,7 +102,8 @@ def _find_lr(recipe: NamedRecipe, out: Path | None, data_dir: Path | None, where
     from unspool.storage import write_file
 
     search = runs.search_lr(recipe.recipe, data_dir=data_dir, device=where)
-    picture = (out / "learning-rate.png") if out else Path(f"{recipe.name}-learning-rate.png")
+    beside = out or Path(recipe.name)  # a run's folder must stay free for the training to come
+    picture = beside.with_name(f"{beside.name}-learning-rate.png")
     write_file(picture, plots.lr_search(search.rates, search.losses, search.suggestion))
     typer.echo(f"suggested  training.optimizer.lr={search.suggestion:.2g}")
     typer.echo(f"curve      {picture}")

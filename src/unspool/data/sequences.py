@@ -27,11 +27,14 @@ class Sequences:
         Steps of each sequence; they add up to ``S``.
     labels : (N,) array of str, or None
         Each sequence's label, where there is one.
+    feature_names : tuple of str
+        What the features are called, where the file names them; else empty.
     """
 
     values: NDArray[Any]
     lengths: NDArray[np.int64]
     labels: NDArray[np.str_] | None = None
+    feature_names: tuple[str, ...] = ()
 
     @classmethod
     def from_array(
@@ -148,12 +151,12 @@ class Sequences:
         if len(self) and self.same_length:  # whole blocks: no index a step
             steps = int(self.lengths[0])
             blocks = self.values.reshape(len(self), steps, self.num_features)
-            return Sequences(
-                blocks[chosen].reshape(len(chosen) * steps, self.num_features), lengths, labels
-            )
+            values = blocks[chosen].reshape(len(chosen) * steps, self.num_features)
+            return Sequences(values, lengths, labels, self.feature_names)
         starts = self.offsets[chosen]
         within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return Sequences(self.values[np.repeat(starts, lengths) + within], lengths, labels)
+        values = self.values[np.repeat(starts, lengths) + within]
+        return Sequences(values, lengths, labels, self.feature_names)
 
     def check(self, source: str) -> "Sequences":
         """Refuse what no network can learn from, naming the source and the place.

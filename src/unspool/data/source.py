@@ -70,6 +70,11 @@ class SequenceDataSettings(Settings):
             raise ValueError("test_labels_path needs test_path, the sequences that it labels")
         return self
 
+    def naming_features(self, names: tuple[str, ...]) -> "SequenceDataSettings":
+        """The same, with a table's features by name: another table may have another order."""
+        columns = self.columns.model_copy(update={"features": names})
+        return self.model_copy(update={"columns": columns})
+
     @property
     def title(self) -> str:
         """What messages and model cards call the data."""
@@ -135,9 +140,8 @@ def _read(
     whole = series.read(settings.path, labels_path=settings.labels_path, columns=settings.columns)
     if settings.test_path is None:
         return whole, None
-    test = series.read(
-        settings.test_path, labels_path=settings.test_labels_path, columns=settings.columns
-    )
+    columns = settings.naming_features(whole.feature_names).columns
+    test = series.read(settings.test_path, labels_path=settings.test_labels_path, columns=columns)
     if test.num_features != whole.num_features:
         raise DataError(
             f"{settings.test_path} has {test.num_features} features a step, expected "

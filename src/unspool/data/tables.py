@@ -78,10 +78,12 @@ def read_table(
     steps = _steps(table, columns.step)
     order = np.lexsort((steps, sequence_of))
     _check_steps(table, columns, order, sequence_of, steps)
-    values = _features(table, columns)
+    names = _feature_names(table, columns)
+    values = np.stack([_feature(table, name) for name in names], axis=1)  # (S, F)
     labels = _labels(table, columns, sequence_of) if labelled else None
     lengths = np.bincount(sequence_of)
-    return Sequences(values[order], lengths.astype(np.int64), labels), ids.to_numpy().astype(str)
+    sequences = Sequences(values[order], lengths.astype(np.int64), labels, names)
+    return sequences, ids.to_numpy().astype(str)
 
 
 def _check_columns(table: Table, columns: TableColumns, labelled: bool) -> None:
@@ -167,16 +169,16 @@ def _check_steps(
         )
 
 
-def _features(table: Table, columns: TableColumns) -> NDArray[np.float32]:
-    """Read the features of all rows, ``(S, F)``."""
-    features = [_feature(table, name) for name in columns.features or _numeric(table, columns)]
-    if not features:
+def _feature_names(table: Table, columns: TableColumns) -> tuple[str, ...]:
+    """Name the features: those asked for, or all other numeric columns in the table's order."""
+    names = columns.features or tuple(_numeric(table, columns))
+    if not names:
         raise DataError(
             f"{table.path} has no numeric column for a feature, found "
             f"{', '.join(table.frame.columns)}; expected at least one besides "
             f"{columns.sequence!r}, {columns.step!r} and {columns.label!r}"
         )
-    return np.stack(features, axis=1)
+    return names
 
 
 def _numeric(table: Table, columns: TableColumns) -> list[str]:

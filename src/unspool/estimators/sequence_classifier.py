@@ -74,9 +74,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         are one and the same feature at different steps, and are therefore scaled together.
     random_state : int, RandomState instance or None
         Decides the first weights, the order of the batches and dropout. The same number gives
-        the same network, bit for bit, on one machine with the same number of threads. None draws
-        a number from numpy's global state, as everywhere in scikit-learn; neither that state nor
-        torch's is touched otherwise.
+        the same network, bit for bit, on one machine's CPU with the same number of threads. None
+        draws a number from numpy's global state, as everywhere in scikit-learn; neither that state
+        nor torch's is touched otherwise.
     device : {"auto", "cpu", "cuda"}
         ``auto`` is a GPU where there is one.
     verbose : bool

@@ -116,7 +116,7 @@ class Classify(Task):
             class_weights=settings.class_weights,
             title=settings.data.title,
         )
-        task.data = settings.data
+        task.data = settings.data.naming_features(division.training.feature_names)
         task.augmentation = settings.data.augmentation
         return task
 

@@ -56,6 +56,8 @@ class Checkpoints(Observer):
         folders = self._newest_first()
         if not folders:
             return
+        for unfinished in self._folder.glob(".step-*"):  # the process was killed while saving
+            shutil.rmtree(unfinished)
         newest = folders[0]
         tensors, numbers = _tensors(newest), _numbers(newest)
         try:
