@@ -110,3 +110,11 @@ def same_weights() -> Callable[[torch.nn.Module, torch.nn.Module], bool]:
         return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
 
     return same
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes give a test no name: some hold the time at which they were packed.
+
+    Two workers that start in different seconds would otherwise collect different tests.
+    """
+    return argname if isinstance(val, bytes) else None
