@@ -2,7 +2,6 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-RUN ?= runs/demo
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -15,10 +14,10 @@ help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/core.stamp ## train on the built-in digits, evaluate on those held out, and draw the curves
-	@rm -rf $(RUN)
-	$(BIN)/unspool train digits --out $(RUN)
-	$(BIN)/unspool evaluate $(RUN) --split test
-	@echo "The curves of the training: $(RUN)/curves.png"
+	@rm -rf runs/demo
+	$(BIN)/unspool train digits --out runs/demo
+	$(BIN)/unspool evaluate runs/demo --split test
+	@echo "The curves of the training: runs/demo/curves.png"
 
 test: $(VENV)/dev.stamp ## check format, lint, types and import contracts, then run every test
 	$(BIN)/ruff format --check .
@@ -43,7 +42,7 @@ constraints: ## write constraints.txt anew, with the newest releases beside the 
 	@rm -rf build/constraints
 
 clean: ## remove the environment, builds, caches and the demo's run
-	rm -rf $(VENV) build dist $(RUN)
+	rm -rf $(VENV) build dist runs/demo
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

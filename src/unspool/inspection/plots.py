@@ -100,12 +100,11 @@ def accuracy_by_step(evaluation: Evaluation, title: str) -> bytes:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(range(1, len(accuracies) + 1), accuracies, color=_VALIDATION, marker="o", ms=3)
-    axes.axhline(
-        float(evaluation.confusion.sum(1).max()) / evaluation.count, color=_TRAINING, ls=":"
-    )
+    commonest = float(evaluation.confusion.sum(1).max()) / evaluation.count
+    axes.axhline(commonest, color=_TRAINING, ls=":")
     axes.text(
         len(accuracies),
-        float(evaluation.confusion.sum(1).max()) / evaluation.count,
+        commonest,
         "always the commonest class",
         ha="right",
         va="bottom",

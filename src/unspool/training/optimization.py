@@ -94,12 +94,12 @@ class ScheduleSettings(Settings):
         steps = steps_an_epoch * epochs
         if self.name == "plateau":
             return Schedule(
-                by_loss=ReduceLROnPlateau(optimizer, factor=self.factor, patience=self.every - 1)
+                ReduceLROnPlateau(optimizer, factor=self.factor, patience=self.every - 1)
             )
         if self.name == "one-cycle":
             highest = optimizer.param_groups[0]["lr"]
             return Schedule(
-                by_step=OneCycleLR(
+                OneCycleLR(
                     optimizer,
                     highest,
                     total_steps=steps + 1,
@@ -107,7 +107,7 @@ class ScheduleSettings(Settings):
                     cycle_momentum=_has_momentum(optimizer),
                 )
             )
-        return Schedule(by_step=LambdaLR(optimizer, self._factor(steps_an_epoch, steps)))
+        return Schedule(LambdaLR(optimizer, self._factor(steps_an_epoch, steps)))
 
     def _factor(self, steps_an_epoch: int, steps: int) -> Callable[[int], float]:
         """The rate at each step, as a share of the highest."""
@@ -134,37 +134,32 @@ def _has_momentum(optimizer: Optimizer) -> bool:
 class Schedule:
     """Moves an optimiser's learning rate, after every step or by the validation loss."""
 
-    def __init__(
-        self,
-        by_step: OneCycleLR | LambdaLR | None = None,
-        by_loss: ReduceLROnPlateau | None = None,
-    ) -> None:
-        self._by_step = by_step
-        self._by_loss = by_loss
+    def __init__(self, scheduler: OneCycleLR | LambdaLR | ReduceLROnPlateau) -> None:
+        self._scheduler = scheduler
 
     def after_step(self) -> None:
         """Move on by one batch."""
-        if self._by_step is not None:
+        if not isinstance(self._scheduler, ReduceLROnPlateau):
             with warnings.catch_warnings():
                 # torch misses optimizer.step() where the first batches had to be skipped
                 warnings.filterwarnings("ignore", "Detected call of")
-                self._by_step.step()
+                self._scheduler.step()
 
     def after_epoch(self, validation_loss: float | None) -> None:
         """Take note of the validation loss, None where there is no validation part."""
-        if self._by_loss is not None and validation_loss is not None:
-            self._by_loss.step(validation_loss)
+        if isinstance(self._scheduler, ReduceLROnPlateau) and validation_loss is not None:
+            self._scheduler.step(validation_loss)
 
     def state_dict(self) -> dict[str, Any]:
         """Numbers and strings only, fit for JSON."""
-        state = (self._by_step or self._by_loss).state_dict()  # type: ignore[union-attr]
+        state = self._scheduler.state_dict()
         return {key: value for key, value in state.items() if key != "lr_lambdas"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where :meth:`state_dict` was taken."""
-        if self._by_step is not None and isinstance(self._by_step, LambdaLR):
+        if isinstance(self._scheduler, LambdaLR):
             state = {**state, "lr_lambdas": [None]}
-        (self._by_step or self._by_loss).load_state_dict(state)  # type: ignore[union-attr]
+        self._scheduler.load_state_dict(state)
 
 
 def clip_gradients(model: nn.Module, clip: float | None) -> Tensor:
