@@ -1,14 +1,28 @@
-// The Python module unspool._native: hands the C++ functions to Python and holds no logic.
+// The Python module unspool._native: hands the C++ functions to Python and holds no logic. Arrays
+// come as addresses, 0 for none, which spares the calls any conversion; unspool/nn/kernels.py, the
+// only caller, answers for them.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "cpu.h"
+#include "levels.h"
+#include "parallel.h"
+#include "recurrent.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
 
 namespace {
+
+using unspool::Kernels;
+using Address = uintptr_t;
 
 std::vector<std::string> instruction_set_names() {
     const unspool::InstructionSets& sets = unspool::instruction_sets();
@@ -16,14 +30,167 @@ std::vector<std::string> instruction_set_names() {
     if (sets.avx2) names.emplace_back("avx2");
     if (sets.avx512) names.emplace_back("avx512");
     if (sets.avx512_bf16) names.emplace_back("avx512_bf16");
+    if (sets.amx_bf16) names.emplace_back("amx_bf16");
     if (sets.neon) names.emplace_back("neon");
     return names;
+}
+
+using AllKernels = std::vector<const Kernels*>;
+
+// Those that this processor can run, the fastest last.
+AllKernels single_kernels() {
+    AllKernels runnable = {&unspool::portable::kernels};
+#if defined(UNSPOOL_X86_LEVELS)
+    if (unspool::instruction_sets().avx2) runnable.push_back(&unspool::avx2::kernels);
+    if (unspool::instruction_sets().avx512) runnable.push_back(&unspool::avx512::kernels);
+#endif
+#if defined(__aarch64__)
+    runnable.push_back(&unspool::neon::kernels);
+#endif
+    return runnable;
+}
+
+// The same of those that multiply in bfloat16.
+AllKernels half_kernels() {
+    AllKernels runnable;
+#if defined(UNSPOOL_X86_LEVELS)
+    if (unspool::instruction_sets().avx512_bf16)
+        runnable.push_back(&unspool::avx512_bf16::kernels);
+    if (unspool::instruction_sets().amx_bf16) runnable.push_back(&unspool::amx_bf16::kernels);
+#endif
+    return runnable;
+}
+
+std::vector<std::string> names_of(const AllKernels& all) {
+    std::vector<std::string> names;
+    for (const Kernels* kernels : all) names.emplace_back(kernels->name);
+    return names;
+}
+
+const Kernels& kernels_called(const std::string& name) {
+    for (const AllKernels& all : {single_kernels(), half_kernels()})
+        for (const Kernels* kernels : all)
+            if (name == kernels->name) return *kernels;
+    throw std::invalid_argument("this processor has no kernel " + name);
+}
+
+unspool::Cell cell_called(const std::string& name) {
+    if (name == "rnn_tanh") return unspool::Cell::rnn_tanh;
+    if (name == "rnn_relu") return unspool::Cell::rnn_relu;
+    if (name == "lstm") return unspool::Cell::lstm;
+    if (name == "gru") return unspool::Cell::gru;
+    throw std::invalid_argument("there is no cell " + name);
+}
+
+template <class T>
+T* pointer(Address address) {
+    return reinterpret_cast<T*>(address);
+}
+
+// B, T, F, H, L, D.
+using Sizes = std::array<int64_t, 6>;
+// Address, and strides from sequence to sequence and from step to step.
+using RowsOf = std::array<int64_t, 3>;
+
+unspool::Stack stack_of(const std::string& cell, const Sizes& n) {
+    return {cell_called(cell), n[0], n[1], n[2], n[3], int(n[4]), int(n[5])};
+}
+
+template <class T>
+unspool::Rows<T> rows_of(const RowsOf& rows) {
+    return {pointer<T>(Address(rows[0])), rows[1], rows[2]};
+}
+
+// What both passes read, as Python passes it.
+struct Call {
+    const Kernels& kernels;
+    unspool::Arguments arguments;
+
+    Call(const std::string& kernel, const std::string& cell, const Sizes& sizes,
+         const RowsOf& input, Address lengths, Address h0, Address c0,
+         const std::vector<Address>& weights, Address mask, float scale, const RowsOf& output,
+         Address workspace, int threads)
+        : kernels(kernels_called(kernel)), arguments{} {
+        arguments.stack = stack_of(cell, sizes);
+        arguments.input = rows_of<const float>(input);
+        arguments.lengths = pointer<const int64_t>(lengths);
+        arguments.h0 = pointer<const float>(h0);
+        arguments.c0 = pointer<const float>(c0);
+        for (size_t i = 0; i + 4 <= weights.size(); i += 4)
+            arguments.weights.push_back(
+                {pointer<const float>(weights[i]), pointer<const float>(weights[i + 1]),
+                 pointer<const float>(weights[i + 2]), pointer<const float>(weights[i + 3])});
+        arguments.mask = pointer<const uint8_t>(mask);
+        arguments.scale = scale;
+        arguments.output = rows_of<float>(output);
+        arguments.workspace = pointer<float>(workspace);
+        arguments.threads = threads;
+    }
+};
+
+int64_t workspace_size(const std::string& kernel, const std::string& cell, const Sizes& sizes,
+                       bool has_mask) {
+    return unspool::workspace_size(kernels_called(kernel), stack_of(cell, sizes), has_mask);
+}
+
+void forward(const std::string& kernel, const std::string& cell, const Sizes& sizes,
+             const RowsOf& input, Address lengths, Address h0, Address c0,
+             const std::vector<Address>& weights, Address mask, float scale, const RowsOf& output,
+             Address workspace, int threads, Address h_n, Address c_n) {
+    const Call call(kernel, cell, sizes, input, lengths, h0, c0, weights, mask, scale, output,
+                    workspace, threads);
+    const unspool::FinalState final{pointer<float>(h_n), pointer<float>(c_n)};
+    const nb::gil_scoped_release release;
+    unspool::forward(call.kernels, call.arguments, final);
+}
+
+void backward(const std::string& kernel, const std::string& cell, const Sizes& sizes,
+              const RowsOf& input, Address lengths, Address h0, Address c0,
+              const std::vector<Address>& weights, Address mask, float scale, const RowsOf& output,
+              Address workspace, int threads, const RowsOf& d_output, Address d_h_n, Address d_c_n,
+              const RowsOf& d_input, Address d_h0, Address d_c0,
+              const std::vector<Address>& d_weights) {
+    const Call call(kernel, cell, sizes, input, lengths, h0, c0, weights, mask, scale, output,
+                    workspace, threads);
+    unspool::Gradients gradients{};
+    gradients.d_output = rows_of<const float>(d_output);
+    gradients.d_h_n = pointer<const float>(d_h_n);
+    gradients.d_c_n = pointer<const float>(d_c_n);
+    gradients.d_input = rows_of<float>(d_input);
+    gradients.d_h0 = pointer<float>(d_h0);
+    gradients.d_c0 = pointer<float>(d_c0);
+    for (size_t i = 0; i + 4 <= d_weights.size(); i += 4)
+        gradients.d_weights.push_back({pointer<float>(d_weights[i]), pointer<float>(d_weights[i + 1]),
+                                       pointer<float>(d_weights[i + 2]),
+                                       pointer<float>(d_weights[i + 3])});
+    const nb::gil_scoped_release release;
+    unspool::backward(call.kernels, call.arguments, gradients);
 }
 
 }  // namespace
 
 NB_MODULE(_native, module) {
-    module.doc() = "C++ parts of Unspool; use them through unspool.native.";
+    module.doc() = "C++ parts of Unspool; use them through unspool.native and unspool.nn.";
     module.def("instruction_sets", &instruction_set_names,
                "Names of the vector instruction sets that processor and system offer.");
+    module.def(
+        "fast_bf16", [] { return unspool::instruction_sets().fast_bf16; },
+        "Whether bfloat16 is multiplied faster than single precision.");
+    module.def(
+        "kernels", [] { return names_of(single_kernels()); },
+        "Names of the kernels that this processor can run, the fastest last.");
+    module.def(
+        "half_kernels", [] { return names_of(half_kernels()); },
+        "The same of those that multiply in bfloat16.");
+    module.def("borrow_threads", &unspool::borrow_threads,
+               "Work on torch's OpenMP threads from now on; False where they were not found.");
+    module.def("workspace_size", &workspace_size, "kernel"_a, "cell"_a, "sizes"_a, "has_mask"_a,
+               "Floats that the forward pass saves for the backward pass.");
+    module.def("forward", &forward, "kernel"_a, "cell"_a, "sizes"_a, "input"_a, "lengths"_a, "h0"_a,
+               "c0"_a, "weights"_a, "mask"_a, "scale"_a, "output"_a, "workspace"_a, "threads"_a,
+               "h_n"_a, "c_n"_a, "Run a recurrent stack.");
+    module.def("backward", &backward, "kernel"_a, "cell"_a, "sizes"_a, "input"_a, "lengths"_a,
+               "h0"_a, "c0"_a, "weights"_a, "mask"_a, "scale"_a, "output"_a, "workspace"_a,
+               "threads"_a, "d_output"_a, "d_h_n"_a, "d_c_n"_a, "d_input"_a, "d_h0"_a, "d_c0"_a,
+               "d_weights"_a, "Back-propagate through it.");
 }

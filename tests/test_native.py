@@ -13,6 +13,7 @@ LINUX_FLAGS = {
     "avx2": {"avx2", "fma"},
     "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
     "avx512_bf16": {"avx512_bf16"},
+    "amx_bf16": {"amx_bf16", "amx_tile"},
     "neon": {"asimd"},
 }
 
@@ -41,8 +42,23 @@ def test_instruction_sets_are_those_that_the_linux_kernel_names():
 
 def test_a_wider_set_implies_the_narrower_one():
     sets = native.instruction_sets()
+    assert "amx_bf16" not in sets or "avx512_bf16" in sets
     assert "avx512_bf16" not in sets or "avx512" in sets
     assert "avx512" not in sets or "avx2" in sets
+
+
+def test_there_is_a_kernel_for_every_set_of_single_precision():
+    if native.absence() is not None:
+        pytest.skip(str(native.absence()))
+    sets = native.instruction_sets()
+    assert native.kernels() == (
+        "portable",
+        *(name for name in ("avx2", "avx512", "neon") if name in sets),
+    )
+
+
+def test_bfloat16_is_fast_only_where_there_are_instructions_for_it():
+    assert not native.fast_bf16() or "avx512_bf16" in native.instruction_sets()
 
 
 @pytest.mark.skipif(
@@ -60,7 +76,8 @@ def test_absence_is_explained_in_one_line(monkeypatch):
     assert line.startswith("native module absent: ")
     assert "reinstall" in line
     assert "\n" not in line
-    assert native.instruction_sets() == ()
+    assert native.instruction_sets() == native.kernels() == ()
+    assert not native.fast_bf16()
 
 
 @pytest.mark.usefixtures("fresh_absence")

@@ -1,7 +1,7 @@
 """The native module, if there is one: compiled from C++ when Unspool was installed.
 
-Everything works without it, on plain torch; with it, kernels choose at run time among the vector
-instruction sets named here.
+Everything works without it, on plain torch; with it, the layers of :mod:`unspool.nn` are computed
+by one of its kernels, each written for a set of vector instructions. Nothing here imports torch.
 """
 
 from functools import cache
@@ -14,14 +14,43 @@ def instruction_sets() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Among ``"avx2"`` (with FMA), ``"avx512"`` (F, BW, DQ and VL), ``"avx512_bf16"`` and
-        ``"neon"``; empty where there is none, or no native module to ask.
+        Among ``"avx2"`` (with FMA), ``"avx512"`` (F, BW, DQ and VL), ``"avx512_bf16"``,
+        ``"amx_bf16"`` and ``"neon"``; empty where there is none, or no native module to ask.
     """
     if absence() is not None:
         return ()
     from unspool import _native
 
     return tuple(_native.instruction_sets())
+
+
+def kernels() -> tuple[str, ...]:
+    """Name the native kernels that the processor can run, the fastest last.
+
+    Returns
+    -------
+    tuple of str
+        ``"portable"``, and as far as the processor has the instructions ``"avx2"``, ``"avx512"``
+        or ``"neon"``; empty where there is no native module.
+    """
+    if absence() is not None:
+        return ()
+    from unspool import _native
+
+    return tuple(_native.kernels())
+
+
+def fast_bf16() -> bool:
+    """Tell whether this processor multiplies bfloat16 numbers faster than float32 ones.
+
+    So do processors with AMX, and those of AMD with AVX-512's dot products; Intel's have the latter
+    too, but at a quarter of the rate. False where there is no native module to ask.
+    """
+    if absence() is not None:
+        return False
+    from unspool import _native
+
+    return bool(_native.fast_bf16())
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from unspool.nn import GRU, LSTM, RNN, kernel, recurrent
+from unspool.nn import GRU, LSTM, RNN, kernel, kernels, recurrent, reference
 
 CLASSES = [(RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU)]
 NAMES = ["RNN", "LSTM", "GRU"]
@@ -98,7 +99,10 @@ def test_dropout_of_a_single_layer_warns_as_in_torch(ours: type, theirs: type) -
 
 @both
 @pytest.mark.parametrize("bias", [True, False])
-def test_state_dict_loads_both_ways(ours: type, theirs: type, bias: bool) -> None:
+def test_state_dict_loads_both_ways(
+    monkeypatch: pytest.MonkeyPatch, ours: type, theirs: type, bias: bool
+) -> None:
+    monkeypatch.setenv("UNSPOOL_KERNEL", "torch")  # equal weights give equal bits there
     projection = {"proj_size": 2} if ours is LSTM else {}
     layer, twin = (
         cls(3, 4, 2, bias=bias, bidirectional=True, **projection) for cls in (ours, theirs)
@@ -154,30 +158,43 @@ def test_wrong_forget_bias_is_explained(arguments: dict, message: str) -> None:
 
 
 def test_kernel_is_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("UNSPOOL_KERNEL", raising=False)
-    assert kernel() == "torch"
-    monkeypatch.setenv("UNSPOOL_KERNEL", "")
-    assert kernel() == "torch"
-
     calls = []
 
-    def spy(*arguments: object) -> tuple[Tensor, tuple[Tensor, ...]]:
-        calls.append(kernel())
-        return recurrent.reference.run(*arguments)
+    def spy(name: str) -> Callable:
+        def run(*arguments: object, kernel: str = name) -> tuple[Tensor, tuple[Tensor, ...]]:
+            calls.append(kernel)
+            return reference.run(*arguments)
 
-    monkeypatch.setattr(recurrent, "ROUTES", dict.fromkeys(recurrent.ROUTES, spy))
+        return run
+
+    monkeypatch.setattr(recurrent, "ROUTES", {name: spy(name) for name in recurrent.ROUTES})
+    monkeypatch.setattr(kernels, "run", spy("native"))
     layer, x = GRU(3, 4), torch.zeros(2, 2, 3)
+    monkeypatch.setenv("UNSPOOL_KERNEL", "torch")
     layer(x)  # straight to torch.nn
     layer(x, lengths=[2, 1])
-    monkeypatch.setenv("UNSPOOL_KERNEL", "reference")
-    layer(x)
-    assert calls == ["torch", "reference"]
+    for name in ("reference", *kernels.names()):
+        monkeypatch.setenv("UNSPOOL_KERNEL", name)
+        layer(x)
+    assert calls == ["torch", "reference", *kernels.names()]
+
+
+def test_fastest_kernel_serves_unless_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    fastest = kernels.names()[-1] if kernels.names() else "torch"
+    monkeypatch.delenv("UNSPOOL_KERNEL", raising=False)
+    assert kernel() == fastest
+    monkeypatch.setenv("UNSPOOL_KERNEL", "")
+    assert kernel() == fastest
+    for name in (*recurrent.ROUTES, *kernels.names()):
+        monkeypatch.setenv("UNSPOOL_KERNEL", name)
+        assert kernel() == name
 
 
 def test_unknown_kernel_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNSPOOL_KERNEL", "gpu")
+    known = ", ".join([*recurrent.ROUTES, *kernels.names(), *kernels.half_names()])
     with pytest.raises(
-        ValueError, match="UNSPOOL_KERNEL has 'gpu', expected one of torch, reference; set one"
+        ValueError, match=f"UNSPOOL_KERNEL has 'gpu', expected one of {known}; set one"
     ):
         LSTM(3, 4)(torch.zeros(2, 2, 3))
 

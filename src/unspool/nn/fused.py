@@ -6,18 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from unspool.nn.stack import Stack, State, Weights
+from unspool.nn.stack import Stack, State, Weights, zero_state
 
 
 def run(
-    stack: Stack, input: Tensor, state: State, lengths: Tensor, weights: Sequence[Weights]
+    stack: Stack,
+    input: Tensor,
+    state: State | None,
+    lengths: Tensor | None,
+    weights: Sequence[Weights],
 ) -> tuple[Tensor, State]:
     """Run a whole stack on a batch in canonical form, by torch's fused kernels.
 
     Arguments and result are those of :func:`unspool.nn.reference.run`. Sequences of unequal
     lengths are packed, so that padding is never computed.
     """
-    if bool((lengths == input.size(1)).all()):
+    if state is None:
+        state = zero_state(stack, input, weights)
+    if lengths is None or bool((lengths == input.size(1)).all()):
         return _run_padded(stack, input, state, weights)
     if bool((lengths > 0).all()):
         return _run_packed(stack, input, state, lengths, weights)

@@ -50,6 +50,8 @@ def check_lengths(
             "pass the number of valid steps of each sequence, not a mask or a fraction"
         )
     checked = checked.to(torch.int64)  # some unsigned types cannot be compared
+    if torch.compiler.is_compiling():  # values are not known yet; the native kernels check them
+        return checked.to(device)
     shortest, longest = int(checked.min()), int(checked.max())
     if shortest < 0 or longest > steps:
         raise ValueError(

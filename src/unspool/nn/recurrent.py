@@ -7,42 +7,53 @@ that either class can take the other's place. The shape legend is in :mod:`unspo
 import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from unspool.nn import fused, reference
+from unspool.nn import fused, kernels, reference
 from unspool.nn.lengths import check_lengths
-from unspool.nn.stack import Route, Stack, State, Weights
+from unspool.nn.stack import GATES, Route, Stack, State, Weights
 
 ROUTES: dict[str, Route] = {"torch": fused.run, "reference": reference.run}
+"""Ways to run a stack beside the native kernels; ``torch`` takes what these do not serve."""
 
 Hidden = Tensor | tuple[Tensor, Tensor]
 """``h`` for RNN and GRU, ``(h, c)`` for LSTM."""
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def kernel() -> str:
-    """Name the execution route that the environment variable ``UNSPOOL_KERNEL`` chooses.
+    """Name the kernel that computes the layers on the CPU.
 
-    It is read at every forward pass, so a running program can change it.
+    The fastest native one that this processor can run, or the one that the environment variable
+    ``UNSPOOL_KERNEL`` names. It is read at every forward pass, so a running program can change it;
+    a compiled one keeps what it was compiled with.
 
     Returns
     -------
     str
-        ``"torch"`` (the default; torch's own fused kernels) or ``"reference"`` (the plain-torch
-        twin of :mod:`unspool.nn.reference`, slow and differentiable any number of times).
+        A native kernel of :func:`unspool.nn.kernels.names`: ``"avx512"``, ``"avx2"``, ``"neon"`` or
+        ``"portable"``, or one of :func:`unspool.nn.kernels.half_names` for use under
+        ``torch.autocast``; ``"torch"``, torch's own kernels; or ``"reference"``, the plain-torch
+        twin of :mod:`unspool.nn.reference`, slow and differentiable any number of times.
 
     Raises
     ------
     ValueError
         If the variable has another value.
     """
-    name = os.environ.get("UNSPOOL_KERNEL") or "torch"
-    if name not in ROUTES:
+    name = os.environ.get("UNSPOOL_KERNEL")
+    native = kernels.names()
+    if not name:
+        return native[-1] if native else "torch"
+    known = [*ROUTES, *native, *kernels.half_names()]
+    if name not in known:
         raise ValueError(
-            f"UNSPOOL_KERNEL has {name!r}, expected one of {', '.join(ROUTES)}; "
+            f"UNSPOOL_KERNEL has {name!r}, expected one of {', '.join(known)}; "
             "set one of these or unset it"
         )
     return name
@@ -88,13 +99,14 @@ class _Recurrent(nn.RNNBase):
         RuntimeError, ValueError
             As in torch.nn, if input or state have a wrong shape or dtype.
         """
-        route = kernel()
-        if lengths is None and route == "torch":
+        weights = self._weights()
+        route = self._route(input, hx, weights)
+        if lengths is None and route is ROUTES["torch"]:
             result: tuple[Any, Any] = super().forward(input, hx)
             return result
         if isinstance(input, PackedSequence):
-            return self._forward_packed(ROUTES[route], input, hx, lengths)
-        return self._forward_padded(ROUTES[route], input, hx, lengths)
+            return self._forward_packed(route, input, hx, lengths, weights)
+        return self._forward_padded(route, input, hx, lengths, weights)
 
     def step(self, x_t: Tensor, state: Hidden | None = None) -> tuple[Tensor, Any]:
         """Run the layers over one step, for sequences that arrive step by step.
@@ -142,9 +154,66 @@ class _Recurrent(nn.RNNBase):
                 f"x_t has shape {tuple(x_t.shape)}, expected (B, F) or (F,); "
                 "pass a single step, or use forward() for several"
             )
+        quick = self._quick_step(x_t, state)
+        if quick is not None:
+            return quick
         step_dim = 1 if self.batch_first and x_t.dim() == 2 else 0
         output, state = self(x_t.unsqueeze(step_dim), state)
         return output.squeeze(step_dim), state
+
+    def _quick_step(self, x: Tensor, hx: Hidden | None) -> tuple[Tensor, Hidden] | None:
+        """Run over one step at the cost of its arithmetic; None where :meth:`forward` must.
+
+        Only where nothing but numbers is asked for (no gradient, no autocast, no graph, no hooks)
+        and every shape and type is as it should be: whatever is wrong, forward explains.
+        """
+        if (
+            type(x) is not Tensor
+            or torch.is_grad_enabled()
+            or torch.is_autocast_enabled("cpu")
+            or torch.compiler.is_compiling()
+            or kernels.is_transformed()
+            or self._forward_hooks
+            or self._forward_pre_hooks
+        ):
+            return None
+        name = kernel()
+        if name not in kernels.names() or self.proj_size > 0 or (self.training and self.dropout):
+            return None
+        batched = x.dim() == 2
+        state = self._members(hx)
+        if not batched:
+            x = x.unsqueeze(0)
+            if state is not None:
+                state = tuple(member.unsqueeze(1) for member in state)
+        shape = (self.num_layers, x.size(0), self.hidden_size)
+        if not _plain(x, (x.size(0), self.input_size)):
+            return None
+        if state is not None and not all(_plain(member, shape) for member in state):
+            return None
+        weights = self._weights()
+        gates = GATES[self.mode.lower()] * self.hidden_size  # type: ignore[index]
+        for layer, each in enumerate(weights):
+            inputs = self.input_size if layer == 0 else self.hidden_size
+            shapes = ((gates, inputs), (gates, self.hidden_size), (gates,), (gates,))
+            for weight, expected in zip(each, shapes, strict=False):
+                if weight is not None and not _plain(weight, expected):
+                    return None
+        output, final = kernels.step(self._stack(), x, state, weights, name)
+        if not batched:
+            output = output.squeeze(0)
+            final = tuple(member.squeeze(1) for member in final)
+        return output, self._as_hidden(final)
+
+    def _route(
+        self, input: Tensor | PackedSequence, hx: Hidden | None, weights: Sequence[Weights]
+    ) -> Route:
+        name = kernel()
+        if name in ROUTES:
+            return ROUTES[name]
+        data = input.data if isinstance(input, PackedSequence) else input
+        serving = kernels.serving(name, data, self._members(hx), weights)
+        return ROUTES["torch"] if serving is None else partial(kernels.run, kernel=serving)
 
     def _forward_padded(
         self,
@@ -152,6 +221,7 @@ class _Recurrent(nn.RNNBase):
         input: Tensor,
         hx: Hidden | None,
         lengths: Tensor | Sequence[int] | None,
+        weights: Sequence[Weights],
     ) -> tuple[Tensor, Hidden]:
         name = type(self).__name__
         if input.dim() not in (2, 3):
@@ -166,24 +236,22 @@ class _Recurrent(nn.RNNBase):
         if not is_batched:
             input = input.unsqueeze(batch_dim)
         batch_size, steps = input.size(batch_dim), input.size(1 - batch_dim)
-        state = self._initial_state(input, batch_size, hx, is_batched)
-        self.check_forward_args(input, self._as_hidden(state), None)  # type: ignore[arg-type]
+        state = self._initial_state(hx, is_batched)
+        self._check(input, state, None)
         if steps == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-        if lengths is None:
-            lengths = torch.full((batch_size,), steps, device=input.device)
-        else:
+        if lengths is not None:
             lengths = check_lengths(lengths, batch_size, steps, input.device)
 
         batch = input if self.batch_first else input.transpose(0, 1)  # (B, T, F)
-        output, state = route(self._stack(), batch, state, lengths, self._weights())
+        output, final = route(self._stack(), batch, state, lengths, weights)
 
         if not self.batch_first:
             output = output.transpose(0, 1)
         if not is_batched:
             output = output.squeeze(batch_dim)
-            state = tuple(member.squeeze(1) for member in state)
-        return output, self._as_hidden(state)
+            final = tuple(member.squeeze(1) for member in final)
+        return output, self._as_hidden(final)
 
     def _forward_packed(
         self,
@@ -191,32 +259,32 @@ class _Recurrent(nn.RNNBase):
         packed: PackedSequence,
         hx: Hidden | None,
         lengths: Tensor | Sequence[int] | None,
+        weights: Sequence[Weights],
     ) -> tuple[PackedSequence, Hidden]:
         if lengths is not None:
             raise ValueError(
                 "lengths has been given with a PackedSequence, expected one of the two; "
                 "a PackedSequence knows its lengths: leave them out"
             )
-        state = self._initial_state(packed.data, int(packed.batch_sizes[0]), hx, is_batched=True)
-        hidden = self._as_hidden(state)
-        self.check_forward_args(packed.data, hidden, packed.batch_sizes)  # type: ignore[arg-type]
+        state = self._initial_state(hx, is_batched=True)
+        self._check(packed.data, state, packed.batch_sizes)
 
         batch, lengths = pad_packed_sequence(packed, batch_first=True)  # (B, T, F)
         lengths = lengths.to(batch.device)
-        output, state = route(self._stack(), batch, state, lengths, self._weights())
+        output, final = route(self._stack(), batch, state, lengths, weights)
 
-        return _pack_like(packed, output, lengths), self._as_hidden(state)
+        return _pack_like(packed, output, lengths), self._as_hidden(final)
 
-    def _initial_state(
-        self, input: Tensor, batch_size: int, hx: Hidden | None, is_batched: bool
-    ) -> State:
-        """Return the initial state with a batch dimension; zeros if there is none."""
-        rows = self.num_layers * (2 if self.bidirectional else 1)
+    def _members(self, hx: Hidden | None) -> State | None:
         if hx is None:
-            sizes = [self.proj_size or self.hidden_size, self.hidden_size]
-            members = 2 if self.mode == "LSTM" else 1
-            return tuple(input.new_zeros(rows, batch_size, size) for size in sizes[:members])
-        state = tuple(hx) if self.mode == "LSTM" else (hx,)
+            return None
+        return tuple(hx) if self.mode == "LSTM" else (hx,)  # type: ignore[return-value]
+
+    def _initial_state(self, hx: Hidden | None, is_batched: bool) -> State | None:
+        """Return the initial state with a batch dimension, None where there is none."""
+        state = self._members(hx)
+        if state is None:
+            return None
         dims, kind = (3, "batched") if is_batched else (2, "unbatched")
         for member in state:
             if member.dim() != dims:
@@ -225,6 +293,13 @@ class _Recurrent(nn.RNNBase):
                     f"but got {member.dim()}-D tensor"
                 )
         return state if is_batched else tuple(member.unsqueeze(1) for member in state)
+
+    def _check(self, input: Tensor, state: State | None, batch_sizes: Tensor | None) -> None:
+        """Check shapes and types as torch.nn does."""
+        if state is None:
+            self.check_input(input, batch_sizes)
+        else:
+            self.check_forward_args(input, self._as_hidden(state), batch_sizes)  # type: ignore[arg-type]
 
     def _as_hidden(self, state: State) -> Hidden:
         return (state[0], state[1]) if self.mode == "LSTM" else state[0]
@@ -244,6 +319,16 @@ class _Recurrent(nn.RNNBase):
         bias_ih, bias_hh = others[:2] if self.bias else (None, None)
         weight_hr = others[-1] if self.proj_size > 0 else None
         return Weights(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
+
+
+def _plain(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    """Tell whether C++ can read a tensor of this shape by its address."""
+    return (
+        tensor.dtype == torch.float32
+        and tensor.shape == shape
+        and tensor.is_contiguous()
+        and tensor.device.type == "cpu"
+    )
 
 
 def _pack_like(packed: PackedSequence, output: Tensor, lengths: Tensor) -> PackedSequence:

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unspool.nn.lengths import valid_steps
-from unspool.nn.stack import CellName, Stack, State, Weights
+from unspool.nn.stack import CellName, Stack, State, Weights, zero_state
 
 Cell = Callable[[Tensor, State, Weights], State]
 """One step: ``cell(x, state, weights)`` returns the next state, whose first member is h."""
@@ -248,7 +248,12 @@ def scan(
 
 
 def run(
-    stack: Stack, input: Tensor, state: State, lengths: Tensor, weights: Sequence[Weights]
+    stack: Stack,
+    input: Tensor,
+    state: State | None,
+    lengths: Tensor | None,
+    weights: Sequence[Weights],
+    masks: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, State]:
     """Run a whole stack on a batch in canonical form.
 
@@ -258,12 +263,15 @@ def run(
         The shape of the stack.
     input : Tensor, shape (B, T, F)
         The batch, T ≥ 1; what stands in the padding has no influence, not even NaN.
-    state : State, shapes (L·D, B, P) and, for an LSTM, (L·D, B, H)
-        The initial states; forward before backward in each layer.
-    lengths : Tensor of int64, shape (B,)
-        Number of valid steps of each sequence, 0..T.
+    state : State, shapes (L·D, B, P) and, for an LSTM, (L·D, B, H); or None
+        The initial states; forward before backward in each layer. None for zeros.
+    lengths : Tensor of int64, shape (B,), or None
+        Number of valid steps of each sequence, 0..T; None where all are T.
     weights : sequence of Weights, length L·D
         In the order of the states.
+    masks : sequence of Tensor, shape (B, T, D·P) each, optional
+        What the outputs of each layer but the last are multiplied by on their way to the next one,
+        where this has been drawn already; drawn by ``stack.dropout`` otherwise.
 
     Returns
     -------
@@ -274,13 +282,18 @@ def run(
     """
     cell = CELLS[stack.cell]
     directions = 2 if stack.bidirectional else 1
-    valid = valid_steps(lengths, input.size(1))  # (B, T)
+    batch, steps, _ = input.shape
+    if state is None:
+        state = zero_state(stack, input, weights)
+    if lengths is None:
+        lengths = torch.full((batch,), steps, device=input.device)
+    valid = valid_steps(lengths, steps)  # (B, T)
     # Padding must be removed before the first product: the gradient of a masked NaN is NaN.
     output = input.masked_fill(~valid.unsqueeze(2), 0)
     finals: list[State] = []
     for layer in range(stack.num_layers):
         if layer > 0:
-            output = F.dropout(output, stack.dropout)
+            output = masks[layer - 1] * output if masks else F.dropout(output, stack.dropout)
         read = []
         for direction in range(directions):
             k = layer * directions + direction

@@ -2,7 +2,8 @@
 
 A *route* runs a whole stack (all layers, both directions) on a batch in **canonical form**: batch
 first, right-padded, with lengths. :mod:`unspool.nn.recurrent` brings the caller's input into this
-form and the result back; :mod:`unspool.nn.reference` and :mod:`unspool.nn.fused` are routes.
+form and the result back; :mod:`unspool.nn.kernels`, :mod:`unspool.nn.fused` and
+:mod:`unspool.nn.reference` are routes.
 
 The shape legend of this package: ``B`` batch, ``T`` steps, ``F`` features, ``H`` hidden size,
 ``P`` size of the output of one direction (the projection's size if there is one, else ``H``),
@@ -16,6 +17,9 @@ from typing import Literal, NamedTuple, Protocol
 from torch import Tensor
 
 CellName = Literal["rnn_tanh", "rnn_relu", "lstm", "gru"]
+
+GATES: dict[CellName, int] = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+"""Gates that the weights of a cell hold."""
 
 State = tuple[Tensor, ...]
 """``(h,)`` for RNN and GRU, ``(h, c)`` for LSTM."""
@@ -65,9 +69,18 @@ class Route(Protocol):
         self,
         stack: Stack,
         input: Tensor,
-        state: State,
-        lengths: Tensor,
+        state: State | None,
+        lengths: Tensor | None,
         weights: Sequence[Weights],
     ) -> tuple[Tensor, State]:
         """Run the stack; see :func:`unspool.nn.reference.run` for arguments and result."""
         ...
+
+
+def zero_state(stack: Stack, input: Tensor, weights: Sequence[Weights]) -> State:
+    """Return the initial state of a stack that none was given for."""
+    hidden = weights[0].weight_hh.size(0) // GATES[stack.cell]
+    projection = weights[0].weight_hr
+    sizes = [hidden if projection is None else projection.size(0), hidden]
+    members = 2 if stack.cell == "lstm" else 1
+    return tuple(input.new_zeros(len(weights), input.size(0), size) for size in sizes[:members])

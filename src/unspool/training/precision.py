@@ -29,12 +29,12 @@ def check(precision: Precision, device: torch.device) -> None:
         if not torch.cuda.is_bf16_supported(including_emulation=False):
             raise TrainingError("training.precision is 'bf16', which this GPU lacks; use fp32")
         return
-    found = native.instruction_sets()
-    if "avx512_bf16" not in found:
+    if not native.fast_bf16():
+        found = native.instruction_sets()
         reason = native.absence() or f"this processor has {', '.join(found) or 'none'}"
         raise TrainingError(
-            "training.precision is 'bf16', expected a GPU or a processor with avx512_bf16 for it; "
-            f"use fp32 ({reason})"
+            "training.precision is 'bf16', expected a GPU or a processor that multiplies bfloat16 "
+            f"faster than float32, with AMX or AMD's avx512_bf16; use fp32 ({reason})"
         )
 
 

@@ -1,0 +1,305 @@
+// Back-propagation through time: one layer in one direction, from the last of its steps to the
+// first (Werbos 1990), and the gradient of its input.
+#pragma once
+
+#include "forward.h"
+
+namespace unspool {
+namespace UNSPOOL_LEVEL {
+
+// to = (to, where `add` says so) + rows · panels, R rows and V vectors of the columns.
+struct Product {
+    const float* const* rows;
+    float* const* to;
+    const float* panels;
+    int64_t columns;
+    int64_t length, runs, stride;  // of a row; see accumulate
+    bool add;
+    // Rows that are read after the product, those of neighbours side by side; null where the next
+    // panel is to be asked for instead.
+    const float* const* ahead = nullptr;
+    float* scratch = nullptr;  // product_scratch(...) floats
+
+    template <int V>
+    struct Tile {
+        const Product& p;
+        int64_t column;
+
+        template <int R>
+        UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
+            Vec acc[R][V];
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+                for (int v = 0; v < V; ++v)
+                    acc[r][v] = p.add ? load_first(p.to[first + r] + column + v * W,
+                                                   p.columns - column - v * W)
+                                      : Vec{};
+            const float* panel = p.panels + column * p.length * p.runs;
+            Ahead ahead = ask(panel, first, i);
+            accumulate(acc, p.rows + first, panel, ahead, p.length, p.runs, p.stride);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+                for (int v = 0; v < V; ++v)
+                    store_first(p.to[first + r] + column + v * W, acc[r][v],
+                                p.columns - column - v * W);
+        }
+
+        UNSPOOL_INLINE Ahead ask(const float* panel, int64_t first, int64_t i) const {
+            const int64_t length = p.length * p.runs, size = length * V * W;
+            if (p.ahead && column == 0) return {p.ahead[first], Ahead::line};
+            const float* next = column + V * W < p.columns ? panel + size : p.panels;
+            return Ahead::part(next, size, length, i);
+        }
+    };
+};
+
+#if defined(UNSPOOL_BF16)
+
+struct ProductScratch {
+    Bfloat16* rows;
+    float* sums;
+
+    ProductScratch(Allocator& memory, int64_t depth, int64_t columns, int64_t count) {
+        rows = memory.array<Bfloat16>(whole_tiles(count) * depth32(depth));
+        sums = memory.floats(whole_tiles(count) * vectors(columns) * W);
+    }
+};
+
+inline int64_t product_scratch(int64_t depth, int64_t columns, int64_t count) {
+    Allocator memory(nullptr);
+    ProductScratch(memory, depth, columns, count);
+    return memory.used(nullptr);
+}
+
+inline void multiply(const Product& p, int64_t count) {
+    const int64_t depth = p.length * p.runs, stride = depth32(depth);
+    const int64_t blocks = vectors(p.columns), width = blocks * W;
+    Allocator memory(p.scratch);
+    const ProductScratch scratch(memory, depth, p.columns, count);
+    for (int64_t i = 0; i < count; ++i) {
+        Bfloat16* to = scratch.rows + i * stride;
+        for (int64_t run = 0; run < p.runs; ++run)
+            for (int64_t k = 0; k < p.length; k += W, to += W)
+                _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                                    rounded(load(p.rows[i] + run * p.stride + k)));
+        for (int64_t k = depth; k < stride; k += W, to += W)
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), __m256i{});
+    }
+    multiply({scratch.rows, stride, whole_tiles(count), stride,
+              reinterpret_cast<const Bfloat16*>(p.panels), stride * 16, scratch.sums, width},
+             blocks);
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t column = 0; column < p.columns; column += W) {
+            Vec sum = load(scratch.sums + i * width + column);
+            if (p.add) sum += load_first(p.to[i] + column, p.columns - column);
+            store_first(p.to[i] + column, sum, p.columns - column);
+        }
+}
+
+#else
+
+inline int64_t product_scratch(int64_t, int64_t, int64_t) { return 0; }
+
+struct ProductPanels {
+    const Product& product;
+    int64_t count;
+
+    template <int V>
+    UNSPOOL_INLINE void run(int64_t vector) const {
+        for_each_tile<tile_rows(V)>(count, Product::Tile<V>{product, vector * W});
+    }
+};
+
+inline void multiply(const Product& product, int64_t count) {
+    for_each_panel(product.columns, ProductPanels{product, count});
+}
+
+#endif
+
+// The part of a row of gate gradients that belongs to a product: all of it, or in a GRU three of
+// every four vectors.
+struct Run {
+    int64_t first, length, runs, stride;
+};
+inline Run run_of(Cell cell, Side side, int64_t H) {
+    const int64_t n = vectors(H) * W;
+    if (cell == Cell::gru) return {first_slot(cell, side) * W, 3 * W, vectors(H), 4 * W};
+    return {0, gates_of(cell) * n, 1, 0};
+}
+
+// A step back of all sequences that run at it. The gradient of h, d_h, is what came from the step
+// after; it is replaced by what goes to the step before.
+struct BackwardStep {
+    const Backward& job;
+    int64_t Hp;
+
+    // What is needed of one sequence.
+    struct Row {
+        const float* d_output;       // null for zeros
+        const float* saved;
+        const float* c_before;       // among what the step before saved (LSTM), or
+        const float* before;         // c before the first step (LSTM), h (GRU); null for zeros
+        const float* output;         // h after the step (RNN)
+        float *d_gates, *d_h, *d_c;
+    };
+
+    template <class C>
+    UNSPOOL_INLINE void gates(const Row& row) const {
+        for (int64_t u = 0; u < job.H; u += W) {
+            Vec d_h = load(row.d_h + u);
+            if (row.d_output) d_h += load_first(row.d_output + u, job.H - u);
+            if constexpr (C::cell == Cell::lstm) {
+                const Vec before = row.c_before ? load(row.c_before + 5 * u)
+                                   : row.before ? load_first(row.before + u, job.H - u)
+                                                : Vec{};
+                const Vec d_c = Lstm::backward(row.saved + 5 * u, before, d_h, load(row.d_c + u),
+                                               row.d_gates + 4 * u);
+                store(row.d_c + u, d_c);
+            } else if constexpr (C::cell == Cell::gru) {
+                const Vec before = row.before ? load_first(row.before + u, job.H - u) : Vec{};
+                store(row.d_h + u,
+                      Gru::backward(row.saved + 4 * u, before, d_h, row.d_gates + 4 * u));
+            } else {
+                store(row.d_gates + u, C::backward(load_first(row.output + u, job.H - u), d_h));
+            }
+        }
+    }
+};
+
+struct BackwardScratch {
+    float *d_h, *d_c;
+    const float **d_gates, **ahead;
+    float** to;
+    float* product;
+
+    BackwardScratch(Allocator& memory, Cell cell, int64_t H, int64_t sequences) {
+        const int64_t Hp = vectors(H) * W;
+        d_h = memory.floats(sequences * Hp);
+        d_c = memory.floats(cell == Cell::lstm ? sequences * Hp : 0);
+        d_gates = memory.array<const float*>(sequences);
+        ahead = memory.array<const float*>(sequences);
+        to = memory.array<float*>(sequences);
+        product = memory.floats(product_scratch(gates_of(cell) * Hp, Hp, sequences));
+    }
+};
+
+inline int64_t backward_scratch(Cell cell, int64_t H, int64_t sequences) {
+    Allocator memory(nullptr);
+    BackwardScratch(memory, cell, H, sequences);
+    return memory.used(nullptr);
+}
+
+template <class C>
+void backward_as(const Backward& job) {
+    const Sequences& sequences = job.sequences;
+    const int64_t H = job.H, Hp = vectors(H) * W, n = sequences.count;
+    constexpr bool lstm = C::cell == Cell::lstm, gru = C::cell == Cell::gru, saves = lstm || gru;
+    Allocator memory(job.scratch);
+    const BackwardScratch scratch(memory, job.cell, H, n);
+    const Run run = run_of(job.cell, Side::state, H);
+    const BackwardStep step{job, Hp};
+#if defined(UNSPOOL_BF16)
+    const Tiles tiles;
+#endif
+
+    for (int64_t i = 0; i < n; ++i) {
+        const int64_t b = sequences.index[i];
+        copy(job.d_h_n ? job.d_h_n + b * H : nullptr, scratch.d_h + i * Hp, H, Hp);
+        if (lstm) copy(job.d_c_n ? job.d_c_n + b * H : nullptr, scratch.d_c + i * Hp, H, Hp);
+        scratch.to[i] = scratch.d_h + i * Hp;
+    }
+    const int64_t longest = n > 0 ? sequences.length[0] : 0;
+    int64_t active = 0;
+    for (int64_t s = longest - 1; s >= 0; --s) {
+        while (active < n && sequences.length[active] > s) ++active;
+        for (int64_t i = 0; i < active; ++i) {
+            const int64_t b = sequences.index[i], length = sequences.length[i];
+            const int64_t t = position(job.reverse, length, s);
+            const int64_t t_before = position(job.reverse, length, s - 1);
+            BackwardStep::Row row{};
+            row.d_output = job.d_output ? job.d_output.at(b, t) : nullptr;
+            row.d_gates = job.d_gates.at(b, t);
+            row.d_h = scratch.d_h + i * Hp;
+            if constexpr (lstm) {
+                row.saved = job.saved.at(b, t);
+                row.d_c = scratch.d_c + i * Hp;
+                row.c_before = s > 0 ? job.saved.at(b, t_before) + 4 * W : nullptr;
+                row.before = s == 0 && job.c0 ? job.c0 + b * H : nullptr;
+            } else if constexpr (gru) {
+                row.saved = job.saved.at(b, t);
+                row.before = s > 0 ? job.output.at(b, t_before) : job.h0 ? job.h0 + b * H : nullptr;
+            } else {
+                row.output = job.output.at(b, t);
+            }
+            step.gates<C>(row);
+            scratch.d_gates[i] = row.d_gates + run.first;
+            if (saves && s > 0) scratch.ahead[i] = job.saved.at(b, t_before);
+        }
+        if (s > 0 || job.d_h0)
+            multiply({scratch.d_gates, scratch.to, job.panels, Hp, run.length, run.runs, run.stride,
+                      gru, saves && s > 0 ? scratch.ahead : nullptr, scratch.product},
+                     active);
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        const int64_t b = sequences.index[i];
+        if (job.d_h0) copy(scratch.d_h + i * Hp, job.d_h0 + b * H, H, H);
+        if (lstm && job.d_c0) copy(scratch.d_c + i * Hp, job.d_c0 + b * H, H, H);
+    }
+}
+
+inline void backward(const Backward& job) {
+    switch (job.cell) {
+        case Cell::rnn_tanh: return backward_as<RnnTanh>(job);
+        case Cell::rnn_relu: return backward_as<RnnRelu>(job);
+        case Cell::lstm: return backward_as<Lstm>(job);
+        case Cell::gru: return backward_as<Gru>(job);
+    }
+}
+
+// As many rows at a time as let their gate gradients stay in the cache for all panels.
+constexpr int64_t rows_at_a_time = 96;
+
+inline int64_t input_gradient_scratch(Cell cell, int64_t K, int64_t H) {
+    return product_scratch(gates_of(cell) * vectors(H) * W, K, rows_at_a_time);
+}
+
+inline void input_gradient(const InputGradient& job) {
+    constexpr int64_t most = rows_at_a_time;
+#if defined(UNSPOOL_BF16)
+    const Tiles tiles;
+#endif
+    const float* rows[most];
+    float* to[most];
+    const uint8_t* mask[most];
+    const Run run = run_of(job.cell, Side::input, job.H);
+    int64_t count = 0;
+    auto flush = [&] {
+        multiply({rows, to, job.panels, job.K, run.length, run.runs, run.stride, job.add, nullptr,
+                  job.scratch},
+                 count);
+        if (job.mask)
+            for (int64_t i = 0; i < count; ++i) drop(to[i], mask[i], job.scale, to[i], job.K);
+        count = 0;
+    };
+    const Sequences& sequences = job.sequences;
+    int64_t active = sequences.count;
+    for (int64_t t = 0; t < job.steps; ++t) {
+        active = active_at(sequences, t, active);
+        for (int64_t i = 0; i < active; ++i) {
+            const int64_t b = sequences.index[i];
+            rows[count] = job.d_gates.at(b, t) + run.first;
+            to[count] = job.d_input.at(b, t);
+            if (job.mask) mask[count] = job.mask.at(b, t);
+            if (++count == most) flush();
+        }
+        if (job.pad)
+            for (int64_t i = active; i < sequences.count; ++i)
+                zero(job.d_input.at(sequences.index[i], t), job.K);
+    }
+    flush();
+}
+
+}  // namespace UNSPOOL_LEVEL
+}  // namespace unspool

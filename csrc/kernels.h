@@ -1,0 +1,159 @@
+// What a level of vector instructions offers: the work of one thread on one layer in one direction.
+// Sizes: B sequences, T steps, K inputs, H hidden units; a gradient of the gates has `gates · H`
+// numbers at a step. Weights and their gradients have torch.nn's layout, gate after gate.
+#pragma once
+
+#include <cstdint>
+
+namespace unspool {
+
+enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
+
+// Gates in torch.nn's order: LSTM i, f, g, o; GRU r, z, n.
+constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+
+// Vectors that the forward pass saves for each vector of units: LSTM i, f, g, o and c; GRU r, z, n
+// and W_hn h + b_hn; nothing of an RNN, whose output tells all.
+constexpr int saved_of(Cell cell) { return cell == Cell::lstm ? 5 : cell == Cell::gru ? 4 : 0; }
+
+// Vectors of gate gradients that the backward pass forms for each vector of units: LSTM those of
+// i, f, g, o; GRU those of n, r, z and of W_hn h + b_hn, so that what the input's product had part in
+// (n, r, z) and what the state's had (r, z, W_hn h + b_hn) both lie side by side.
+constexpr int slots_of(Cell cell) { return cell == Cell::lstm || cell == Cell::gru ? 4 : 1; }
+
+// An array [T][B][·] of rows, in whatever order the steps and sequences lie.
+template <class Number>
+struct Rows {
+    Number* data = nullptr;
+    int64_t sequence_stride = 0;
+    int64_t step_stride = 0;
+
+    Number* at(int64_t sequence, int64_t step) const {
+        return data + sequence * sequence_stride + step * step_stride;
+    }
+    explicit operator bool() const { return data != nullptr; }
+};
+
+// The sequences that one thread works on, the longest first.
+struct Sequences {
+    int64_t count = 0;
+    const int32_t* index = nullptr;   // (count): which of the batch
+    const int32_t* length = nullptr;  // (count)
+};
+
+// Weights of one layer in one direction. Biases may be absent.
+struct Weights {
+    const float* weight_ih = nullptr;  // (gates · H, K)
+    const float* weight_hh = nullptr;  // (gates · H, H)
+    const float* bias_ih = nullptr;    // (gates · H)
+    const float* bias_hh = nullptr;    // (gates · H)
+};
+
+// Which product a gradient of the gates belongs to: they differ in a GRU.
+enum class Side { input, state };
+
+struct Forward {
+    Cell cell;
+    int64_t K, H;
+    bool reverse;               // from each sequence's last step to its first
+    int64_t steps;              // T; outputs past a sequence's end are zeroed where `pad` says so
+    Sequences sequences;
+    const Weights* weights;     // read by `step` alone
+    const float* panels;        // packed weights
+    const float* bias;          // packed biases
+    Rows<const float> input;    // K numbers each
+    const float* h0;            // (B, H), or null for zeros
+    const float* c0;            // (B, H), or null for zeros
+    Rows<float> output;         // H numbers each
+    bool pad;
+    Rows<const uint8_t> mask;   // H bytes each, 1 where an output is kept; or none
+    Rows<float> dropped;        // where there is a mask: the outputs after dropout
+    float scale;                // what kept outputs are multiplied by
+    Rows<float> saved;          // what the backward pass needs, or none
+    float* h_n;                 // (B, H)
+    float* c_n;                 // (B, H), LSTM
+    float* scratch;             // forward_scratch(...) floats
+};
+
+struct Backward {
+    Cell cell;
+    int64_t H;
+    bool reverse;
+    Sequences sequences;
+    const float* panels;          // packed weight_hh
+    Rows<const float> d_output;   // H numbers each, or none
+    const float* d_h_n;           // (B, H), or null
+    const float* d_c_n;           // (B, H), or null
+    Rows<const float> output;     // H numbers each
+    const float* h0;              // (B, H), or null for zeros
+    const float* c0;              // (B, H), or null for zeros
+    Rows<const float> saved;      // by the forward pass
+    Rows<float> d_gates;
+    float* d_h0;                  // (B, H), or null where it is not asked for
+    float* d_c0;
+    float* scratch;               // backward_scratch(...) floats
+};
+
+// d_input = d_gates · weight_ih for all steps of some sequences.
+struct InputGradient {
+    Cell cell;
+    int64_t K, H;
+    int64_t steps;
+    Sequences sequences;
+    const float* panels;         // packed weight_ih
+    Rows<const float> d_gates;
+    Rows<float> d_input;         // K numbers each
+    bool add;                    // to what is there
+    bool pad;                    // zero past a sequence's end
+    Rows<const uint8_t> mask;    // of the dropout that the input went through, or none
+    float scale;
+    float* scratch;              // input_gradient_scratch(...) floats
+};
+
+// One of the two products of a layer, and the gradients of its weights: d_weight = Σ d_gates ⊗ input
+// over steps and sequences, d_bias = Σ d_gates.
+struct WeightProduct {
+    int64_t K;
+    const float* const* input;  // (count) rows of K numbers
+    float* d_weight;            // (gates · H, K), or null
+    float* d_bias;              // (gates · H), or null
+};
+
+// Both, for some of the vectors of gate units.
+struct WeightGradient {
+    Cell cell;
+    int64_t H;
+    int64_t begin, end;           // of the vectors(H) vectors of hidden units
+    int64_t count;                // rows to sum over
+    const float* const* d_gates;  // (count) rows
+    WeightProduct input, state;
+    float* scratch;               // weight_gradient_scratch(...) floats
+};
+
+// One level of vector instructions. Numbers of scratch and panels are in floats.
+struct Kernels {
+    const char* name;
+    int width;  // floats in a vector; H is padded to a multiple of it in everything private
+
+    int64_t (*gate_panels)(Cell, int64_t K, int64_t H);
+    // Packs the weights of vectors [begin, end) of the hidden units.
+    void (*pack_gates)(Cell, const Weights&, int64_t K, int64_t H, int64_t begin, int64_t end,
+                       float* panels, float* bias);
+    int64_t (*gradient_panels)(Cell, int64_t columns, int64_t H);
+    // Packs (gates · H, columns) weights for the product with gradients of the gates.
+    void (*pack_gradient)(Cell, Side, const float* weight, int64_t columns, int64_t H,
+                          int64_t begin, int64_t end, float* panels);
+
+    int64_t (*forward_scratch)(Cell, int64_t K, int64_t H, int64_t sequences, int64_t steps);
+    void (*forward)(const Forward&);
+    // A single step, which reads neither panels, bias nor scratch, and saves and drops nothing.
+    void (*step)(const Forward&);
+    int64_t (*backward_scratch)(Cell, int64_t H, int64_t sequences);
+    void (*backward)(const Backward&);
+    int64_t (*input_gradient_scratch)(Cell, int64_t K, int64_t H);
+    void (*input_gradient)(const InputGradient&);
+    int64_t (*weight_gradient_scratch)(Cell, int64_t K, int64_t vectors_of_units);
+    void (*weight_gradient)(const WeightGradient&);
+};
+
+}  // namespace unspool

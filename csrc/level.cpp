@@ -1,0 +1,35 @@
+// One level of vector instructions; compiled once for each, see CMakeLists.txt.
+#include "levels.h"
+#include "step.h"
+#if defined(UNSPOOL_BF16)
+#include "half_weight_gradient.h"
+#else
+#include "weight_gradient.h"
+#endif
+
+#define UNSPOOL_STRING(x) #x
+#define UNSPOOL_NAME(x) UNSPOOL_STRING(x)
+
+namespace unspool {
+namespace UNSPOOL_LEVEL {
+
+const Kernels kernels = {
+    UNSPOOL_NAME(UNSPOOL_LEVEL),
+    W,
+    &gate_panels,
+    &pack_gates,
+    &gradient_panels,
+    &pack_gradient,
+    &forward_scratch,
+    &forward,
+    &step,
+    &backward_scratch,
+    &backward,
+    &input_gradient_scratch,
+    &input_gradient,
+    &weight_gradient_scratch,
+    &weight_gradient,
+};
+
+}  // namespace UNSPOOL_LEVEL
+}  // namespace unspool

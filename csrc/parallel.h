@@ -1,0 +1,25 @@
+// Work on several threads: those of the OpenMP runtime that torch uses, borrowed at run time. A pool
+// of our own beside torch's, whose threads wait actively, would often be slower than one thread.
+#pragma once
+
+#include <type_traits>
+
+namespace unspool {
+
+// Looks for torch's OpenMP runtime among the libraries of this process; torch must be imported.
+// Without it `parallel` works on the calling thread alone. Returns whether it was found.
+bool borrow_threads();
+
+// Calls work(context, part) for every part in [0, parts), on at most that many threads. A process
+// that was forked uses the calling thread alone, for the runtime does not survive a fork.
+void parallel(int parts, void (*work)(void* context, int part), void* context);
+
+template <class Work>
+void parallel(int parts, Work&& work) {
+    using Function = std::remove_reference_t<Work>;
+    parallel(
+        parts, [](void* context, int part) { (*static_cast<Function*>(context))(part); },
+        const_cast<void*>(static_cast<const void*>(&work)));
+}
+
+}  // namespace unspool

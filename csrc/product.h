@@ -1,0 +1,102 @@
+// Matrix products held in registers: a tile of R rows by V vectors, summed over k.
+#pragma once
+
+#include "vector.h"
+
+namespace unspool {
+namespace UNSPOOL_LEVEL {
+
+// Tiles fill the registers: 24 sums of the 32 that AVX-512 and NEON have, 12 of AVX2's and SSE's 16.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int sums = 24;
+#else
+constexpr int sums = 12;
+#endif
+
+// Rows of a tile that is V vectors wide.
+constexpr int tile_rows(int V) { return sums / V < 8 ? sums / V : 8; }
+
+// Memory that is needed soon: a cache line of it is asked for at each k of a sum.
+struct Ahead {
+    const float* next = nullptr;
+    int64_t step = 0;
+
+    static constexpr int64_t line = 16;  // floats
+
+    // The i-th part of `count` floats that several tiles ask for, each `length` lines long; nothing
+    // more where the tiles before have asked for all.
+    static UNSPOOL_INLINE Ahead part(const float* from, int64_t count, int64_t length, int64_t i) {
+        if ((i + 1) * length * line <= count) return {from + i * length * line, line};
+        return {from, 0};
+    }
+};
+
+// acc[r][v] += Σ_k rows[r][k] · panel[k][v], where the panel is [runs · length][V][W], packed, and a
+// row consists of `runs` runs of `length` floats, each `stride` after the one before.
+template <int R, int V>
+UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const float* panel,
+                               Ahead& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
+    const float* row[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) row[r] = rows[r];
+    int64_t k = 0;
+    for (int64_t run = 0; run < runs; ++run) {
+        // Hides where k comes from: the compiler would keep a pointer for each row instead of one
+        // index for all, and has not registers enough.
+        __asm__("" : "+r"(k));
+        for (const int64_t end = k + length; k < end; ++k) {
+            Vec w[V];
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) w[v] = load(panel + v * W);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) {
+                const Vec x = broadcast(row[r][k]);
+#pragma GCC unroll 4
+                for (int v = 0; v < V; ++v) acc[r][v] += x * w[v];
+            }
+            panel += V * W;
+            __builtin_prefetch(ahead.next, 0, 2);
+            ahead.next += ahead.step;
+        }
+        k += stride - length;
+    }
+}
+
+// Splits `count` rows into tiles of at most `most`, as even as possible, and calls
+// tile.run<R>(first, i) for the i-th of them.
+template <int R, class Tile>
+UNSPOOL_INLINE void call_tile(int64_t rows, int64_t first, int64_t i, const Tile& tile) {
+    if (rows == R) {
+        tile.template run<R>(first, i);
+    } else if constexpr (R > 1) {
+        call_tile<R - 1>(rows, first, i, tile);
+    }
+}
+template <int Most, class Tile>
+UNSPOOL_INLINE void for_each_tile(int64_t count, const Tile& tile) {
+    const int64_t tiles = (count + Most - 1) / Most;
+    int64_t first = 0;
+    for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t rows = (count - first) / (tiles - i) + ((count - first) % (tiles - i) != 0);
+        call_tile<Most>(rows, first, i, tile);
+        first += rows;
+    }
+}
+
+// How many vectors hold `count` floats.
+constexpr int64_t vectors(int64_t count) { return (count + W - 1) / W; }
+
+// A product's columns are cut into panels of four vectors; the last one may be narrower. Calls
+// panel.run<V>(first vector) for each.
+template <class Panel>
+UNSPOOL_INLINE void for_each_panel(int64_t columns, const Panel& panel) {
+    const int64_t n = vectors(columns);
+    int64_t v = 0;
+    for (; v + 4 <= n; v += 4) panel.template run<4>(v);
+    if (n - v == 3) panel.template run<3>(v);
+    if (n - v == 2) panel.template run<2>(v);
+    if (n - v == 1) panel.template run<1>(v);
+}
+
+}  // namespace UNSPOOL_LEVEL
+}  // namespace unspool

@@ -1,0 +1,156 @@
+// The gradient of weights: sums of outer products over all steps of all sequences.
+#pragma once
+
+#include "backward.h"
+
+namespace unspool {
+namespace UNSPOOL_LEVEL {
+
+// Rows that are summed over before the sums go to memory: their packed parts fit the caches.
+constexpr int64_t depth = 128;
+// Gate gradients are packed by vectors; a tile takes half of one.
+constexpr int half = W < 8 ? W : W / 2 < 8 ? W / 2 : 8;
+constexpr int columns_wide = sums / half < 4 ? sums / half : 4;
+
+inline int64_t weight_gradient_scratch(Cell cell, int64_t, int64_t vectors_of_units) {
+    Allocator memory(nullptr);
+    memory.floats(depth * columns_wide * W);
+    memory.floats(depth * vectors_of_units * slots_of(cell) * W);
+    return memory.used(nullptr);
+}
+
+struct OuterProducts {
+    const float* gates;   // [count][W], packed
+    const float* inputs;  // [count][V][W], packed
+    int64_t count;
+    float* to;  // (·, K)
+    int64_t K;
+    int64_t rows;     // valid of the W
+    int64_t columns;  // valid of the V · W
+
+    template <int V>
+    UNSPOOL_INLINE void run() const {
+        for (int first = 0; first < W; first += half) tile<V>(first);
+    }
+
+    template <int V>
+    UNSPOOL_INLINE void tile(int first) const {
+        Vec acc[half][V];
+#pragma GCC unroll 8
+        for (int r = 0; r < half; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) acc[r][v] = Vec{};
+        const float* g = gates + first;
+        const float* x = inputs;
+        for (int r = 0; r < half; ++r)
+            for (int v = 0; v < V; ++v) __builtin_prefetch(to + (first + r) * K + v * W, 1, 2);
+        for (int64_t n = 0; n < count; ++n, g += W, x += V * W) {
+            Vec in[V];
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) in[v] = load(x + v * W);
+#pragma GCC unroll 8
+            for (int r = 0; r < half; ++r) {
+                const Vec d = broadcast(g[r]);
+#pragma GCC unroll 4
+                for (int v = 0; v < V; ++v) acc[r][v] += d * in[v];
+            }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < half; ++r) {
+            if (first + r >= rows) continue;
+            float* row = to + (first + r) * K;
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v)
+                store_first(row + v * W, load_first(row + v * W, columns - v * W) + acc[r][v],
+                            columns - v * W);
+        }
+    }
+};
+
+// Copies the gates' gradients of the units at hand so that each vector has its rows together.
+inline void pack_gates_of(const WeightGradient& job, int64_t first, int64_t count, float* packed) {
+    const int slots = slots_of(job.cell);
+    for (int64_t n = 0; n < count; ++n) {
+        const float* row = job.d_gates[first + n];
+        float* to = packed + n * W;
+        for (int64_t v = job.begin * slots; v < job.end * slots; ++v, to += depth * W)
+            store(to, load(row + v * W));
+    }
+}
+
+// Copies V vectors of the inputs side by side.
+inline void pack_inputs(const float* const* input, int64_t count, int64_t column, int64_t V,
+                        int64_t K, float* packed) {
+    for (int64_t n = 0; n < count; ++n)
+        for (int64_t i = 0; i < V; ++i, packed += W)
+            store(packed, load_first(input[n] + column + i * W, K - column - i * W));
+}
+
+// The sums of one product over some rows, added to those over the rows before.
+struct WeightSums {
+    const WeightGradient& job;
+    Side side;
+    const WeightProduct& product;
+
+    // Calls visit(packed gradients, first row of the weights, valid rows) for each gate and vector
+    // of units.
+    template <class Visit>
+    UNSPOOL_INLINE void for_each_gate(const float* packed, const Visit& visit) const {
+        const int slots = slots_of(job.cell), first = first_slot(job.cell, side);
+        for (int64_t u = job.begin; u < job.end; ++u) {
+            const int64_t rest = job.H - u * W;
+            for (int place = 0; place < gates_of(job.cell); ++place)
+                visit(packed + ((u - job.begin) * slots + first + place) * depth * W,
+                      gate_in_place(job.cell, side, place) * job.H + u * W, rest < W ? rest : W);
+        }
+    }
+
+    void clear() const {
+        for_each_gate(nullptr, [&](const float*, int64_t row, int64_t rows) {
+            if (product.d_weight) zero(product.d_weight + row * product.K, rows * product.K);
+            if (product.d_bias) zero(product.d_bias + row, rows);
+        });
+    }
+
+    void add(int64_t first, int64_t count, const float* gates, float* inputs) const {
+        if (product.d_bias)
+            for_each_gate(gates, [&](const float* packed, int64_t row, int64_t rows) {
+                Vec sum = load_first(product.d_bias + row, rows);
+                for (int64_t n = 0; n < count; ++n) sum += load(packed + n * W);
+                store_first(product.d_bias + row, sum, rows);
+            });
+        if (!product.d_weight) return;
+        const int64_t K = product.K;
+        for (int64_t v = 0; v < vectors(K); v += columns_wide) {
+            const int64_t rest = vectors(K) - v, column = v * W;
+            const int64_t V = rest < columns_wide ? rest : columns_wide;
+            pack_inputs(product.input + first, count, column, V, K, inputs);
+            for_each_gate(gates, [&](const float* packed, int64_t row, int64_t rows) {
+                const OuterProducts outer{
+                    packed, inputs, count, product.d_weight + row * K + column, K, rows, K - column};
+                if (V == 4) outer.run<4>();
+                if (V == 3) outer.run<3>();
+                if (V == 2) outer.run<2>();
+                if (V == 1) outer.run<1>();
+            });
+        }
+    }
+};
+
+inline void weight_gradient(const WeightGradient& job) {
+    Allocator memory(job.scratch);
+    float* const inputs = memory.floats(depth * columns_wide * W);
+    float* const gates = memory.floats(depth * (job.end - job.begin) * slots_of(job.cell) * W);
+    const WeightSums input{job, Side::input, job.input}, state{job, Side::state, job.state};
+    input.clear();
+    state.clear();
+    for (int64_t first = 0; first < job.count; first += depth) {
+        const int64_t count = job.count - first < depth ? job.count - first : depth;
+        pack_gates_of(job, first, count, gates);
+        input.add(first, count, gates, inputs);
+        state.add(first, count, gates, inputs);
+    }
+}
+
+}  // namespace UNSPOOL_LEVEL
+}  // namespace unspool
