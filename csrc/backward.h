@@ -146,8 +146,8 @@ struct BackwardStep {
     };
 
     template <class C>
-    UNSPOOL_INLINE void gates(const Row& row) const {
-        for (int64_t u = 0; u < job.H; u += W) {
+    UNSPOOL_INLINE void gates(const Row& row, int64_t begin, int64_t end) const {
+        for (int64_t u = begin; u < end; u += W) {
             Vec d_h = load(row.d_h + u);
             if (row.d_output) d_h += load_first(row.d_output + u, job.H - u);
             if constexpr (C::cell == Cell::lstm) {
@@ -200,17 +200,30 @@ void backward_as(const Backward& job) {
     const BackwardScratch scratch(memory, job.cell, H, n);
     const Run run = run_of(job.cell, Side::state, H);
     const BackwardStep step{job, Hp};
+    // Panels of the columns from the first unit of this thread on.
+    const float* const panels = job.panels + job.units.begin * W * run.length * run.runs;
 #if defined(UNSPOOL_BF16)
     const Tiles tiles;
 #endif
 
-    for (int64_t i = 0; i < n; ++i) {
-        const int64_t b = sequences.index[i];
-        copy(job.d_h_n ? job.d_h_n + b * H : nullptr, scratch.d_h + i * Hp, H, Hp);
-        if (lstm) copy(job.d_c_n ? job.d_c_n + b * H : nullptr, scratch.d_c + i * Hp, H, Hp);
-        scratch.to[i] = scratch.d_h + i * Hp;
-    }
+    float* const d_h = job.units.shared ? job.units.shared : scratch.d_h;
     const int64_t longest = n > 0 ? sequences.length[0] : 0;
+    // Units of this thread: [begin, end), of which `mine` are more than padding.
+    const int64_t begin = job.units.wait ? job.units.begin * W : 0;
+    const int64_t end = job.units.wait ? job.units.end * W : Hp;
+    const int64_t mine = (end < H ? end : H) - begin;
+    if (mine <= 0) {  // nothing but to keep step with the others
+        for (int64_t s = 0; s < longest; ++s) job.units.wait();
+        return;
+    }
+    auto final = [&](const float* gradient, int64_t i) {
+        return gradient ? gradient + sequences.index[i] * H + begin : nullptr;
+    };
+    for (int64_t i = 0; i < n; ++i) {
+        copy(final(job.d_h_n, i), d_h + i * Hp + begin, mine, end - begin);
+        if (lstm) copy(final(job.d_c_n, i), scratch.d_c + i * Hp + begin, mine, end - begin);
+        scratch.to[i] = d_h + i * Hp + begin;
+    }
     int64_t active = 0;
     for (int64_t s = longest - 1; s >= 0; --s) {
         while (active < n && sequences.length[active] > s) ++active;
@@ -221,7 +234,7 @@ void backward_as(const Backward& job) {
             BackwardStep::Row row{};
             row.d_output = job.d_output ? job.d_output.at(b, t) : nullptr;
             row.d_gates = job.d_gates.at(b, t);
-            row.d_h = scratch.d_h + i * Hp;
+            row.d_h = d_h + i * Hp;
             if constexpr (lstm) {
                 row.saved = job.saved.at(b, t);
                 row.d_c = scratch.d_c + i * Hp;
@@ -233,19 +246,21 @@ void backward_as(const Backward& job) {
             } else {
                 row.output = job.output.at(b, t);
             }
-            step.gates<C>(row);
+            step.gates<C>(row, begin, begin + mine);
             scratch.d_gates[i] = row.d_gates + run.first;
-            if (saves && s > 0) scratch.ahead[i] = job.saved.at(b, t_before);
+            if (saves && s > 0)
+                scratch.ahead[i] = job.saved.at(b, t_before) + saved_of(C::cell) * begin;
         }
+        if (job.units.wait) job.units.wait();
         if (s > 0 || job.d_h0)
-            multiply({scratch.d_gates, scratch.to, job.panels, Hp, run.length, run.runs, run.stride,
-                      gru, saves && s > 0 ? scratch.ahead : nullptr, scratch.product},
+            multiply({scratch.d_gates, scratch.to, panels, end - begin, run.length, run.runs,
+                      run.stride, gru, saves && s > 0 ? scratch.ahead : nullptr, scratch.product},
                      active);
     }
     for (int64_t i = 0; i < n; ++i) {
-        const int64_t b = sequences.index[i];
-        if (job.d_h0) copy(scratch.d_h + i * Hp, job.d_h0 + b * H, H, H);
-        if (lstm && job.d_c0) copy(scratch.d_c + i * Hp, job.d_c0 + b * H, H, H);
+        const int64_t to = sequences.index[i] * H + begin, from = i * Hp + begin;
+        if (job.d_h0) copy(d_h + from, job.d_h0 + to, mine, mine);
+        if (lstm && job.d_c0) copy(scratch.d_c + from, job.d_c0 + to, mine, mine);
     }
 }
 

@@ -40,6 +40,7 @@ inline void copy(const float* from, float* to, int64_t count, int64_t padded) {
 struct ForwardStep {
     const Forward* job;
     int64_t active;
+    int64_t begin, end;    // hidden units to work on
     const float** input;   // (active) rows
     const float** sums;    // (active) rows of the input's products with the biases, or null where
                            // they are still to be formed
@@ -219,7 +220,7 @@ struct RnnStep {
 template <class C>
 struct GatedStep {
     static void run(const ForwardStep& step) {
-        for (int64_t unit = 0; unit < step.job->H; unit += W)
+        for (int64_t unit = step.begin; unit < step.end; unit += W)
             for_each_tile<tile_rows(C::gates)>(step.active, GatedTile<C>{step, unit});
     }
     static void multiply_input(const Forward& job, const float* const* input, float* const* sums,
@@ -316,6 +317,9 @@ inline bool forms_sums_first(int64_t sequences, int64_t steps) {
 #endif
 }
 
+// What the threads share that divide the units: h before and after a step, or the gradient of h.
+inline int64_t shared_size(int64_t H, int64_t sequences) { return 2 * sequences * vectors(H) * W; }
+
 struct ForwardScratch {
     float *h[2], *c;
     const float **input, **before, **sums;
@@ -366,17 +370,34 @@ void forward_as(const Forward& job) {
     const ForwardScratch scratch(memory, job.cell, job.K, H, n, job.steps);
     const bool lstm = job.cell == Cell::lstm;
 
-    for (int64_t i = 0; i < n; ++i) {
-        const int64_t b = sequences.index[i];
-        copy(job.h0 ? job.h0 + b * H : nullptr, scratch.h[0] + i * Hp, H, Hp);
-        if (lstm) copy(job.c0 ? job.c0 + b * H : nullptr, scratch.c + i * Hp, H, Hp);
+    float* h[2] = {scratch.h[0], scratch.h[1]};
+    if (job.units.shared) {
+        h[0] = job.units.shared;
+        h[1] = h[0] + shared_size(H, n) / 2;
     }
-    auto finish = [&](int64_t i, const float* h) {
+    // Units of this thread: [begin, end), of which those up to `last` are more than padding.
+    const int64_t begin = job.units.wait ? job.units.begin * W : 0;
+    const int64_t end = job.units.wait ? job.units.end * W : Hp;
+    const int64_t mine = (end < H ? end : H) - begin;
+    if (mine <= 0) {  // nothing but to keep step with the others
+        for (int64_t s = -1; s < sequences.length[0]; ++s) job.units.wait();
+        return;
+    }
+    auto initial = [&](const float* state, int64_t i) {
+        return state ? state + sequences.index[i] * H + begin : nullptr;
+    };
+    for (int64_t i = 0; i < n; ++i) {
+        copy(initial(job.h0, i), h[0] + i * Hp + begin, mine, end - begin);
+        if (lstm) copy(initial(job.c0, i), scratch.c + i * Hp + begin, mine, end - begin);
+    }
+    if (job.units.wait) job.units.wait();
+    auto finish = [&](int64_t i, const float* last) {
         const int64_t b = sequences.index[i];
-        copy(h + i * Hp, job.h_n + b * H, H, H);
-        if (lstm) copy(scratch.c + i * Hp, job.c_n + b * H, H, H);
+        copy(last + i * Hp + begin, job.h_n + b * H + begin, mine, mine);
+        if (lstm) copy(scratch.c + i * Hp + begin, job.c_n + b * H + begin, mine, mine);
         if (!job.pad) return;
-        for (int64_t t = sequences.length[i]; t < job.steps; ++t) zero(job.output.at(b, t), H);
+        for (int64_t t = sequences.length[i]; t < job.steps; ++t)
+            zero(job.output.at(b, t) + begin, mine);
     };
 
 #if defined(UNSPOOL_BF16)
@@ -384,7 +405,7 @@ void forward_as(const Forward& job) {
     const int64_t half_stride = depth32(job.K) + depth32(H);
     for (int64_t i = 0; i < n; ++i)
         for (Bfloat16* rows : scratch.half)
-            round_row(scratch.h[0] + i * Hp, H, rows + i * half_stride + depth32(job.K), depth32(H));
+            round_row(h[0] + i * Hp, H, rows + i * half_stride + depth32(job.K), depth32(H));
 #endif
     const bool sums_first = forms_sums_first(n, job.steps);
 #if !defined(UNSPOOL_BF16)
@@ -400,8 +421,8 @@ void forward_as(const Forward& job) {
     }
 #endif
 
-    const float* before = scratch.h[0];
-    float* after = scratch.h[1];
+    const float* before = h[0];
+    float* after = h[1];
     int64_t active = active_at(sequences, 0, n);
     for (int64_t i = active; i < n; ++i) finish(i, before);
 
@@ -421,6 +442,8 @@ void forward_as(const Forward& job) {
         ForwardStep step{};
         step.job = &job;
         step.active = active;
+        step.begin = begin;
+        step.end = begin + mine;
         step.input = scratch.input;
         step.sums = sums_first ? scratch.sums : nullptr;
         step.before = nothing_before ? nullptr : scratch.before;
@@ -442,8 +465,10 @@ void forward_as(const Forward& job) {
             for (int64_t i = 0; i < active; ++i) {
                 const int64_t b = sequences.index[i];
                 const int64_t t = position(job.reverse, sequences.length[i], s);
-                drop(scratch.output[i], job.mask.at(b, t), job.scale, job.dropped.at(b, t), H);
+                drop(scratch.output[i] + begin, job.mask.at(b, t) + begin, job.scale,
+                     job.dropped.at(b, t) + begin, mine);
             }
+        if (job.units.wait) job.units.wait();
         const int64_t running = active_at(sequences, s + 1, active);
         for (int64_t i = running; i < active; ++i) finish(i, after);
         active = running;

@@ -52,9 +52,18 @@ struct Weights {
 // Which product a gradient of the gates belongs to: they differ in a GRU.
 enum class Side { input, state };
 
+// Where weights are many, all threads work on the same sequences and divide the hidden units among
+// them, so that each reads its part of the weights alone.
+struct Division {
+    int64_t begin = 0, end = 0;    // vectors of hidden units of this thread
+    void (*wait)() = nullptr;      // for the other threads; null where there are none
+    float* shared = nullptr;       // h of all units, or its gradient: shared_size(...) floats
+};
+
 struct Forward {
     Cell cell;
     int64_t K, H;
+    Division units;
     bool reverse;               // from each sequence's last step to its first
     int64_t steps;              // T; outputs past a sequence's end are zeroed where `pad` says so
     Sequences sequences;
@@ -78,6 +87,7 @@ struct Forward {
 struct Backward {
     Cell cell;
     int64_t H;
+    Division units;               // begins and ends with a panel of four vectors, or the last one
     bool reverse;
     Sequences sequences;
     const float* panels;          // packed weight_hh
@@ -134,6 +144,7 @@ struct WeightGradient {
 struct Kernels {
     const char* name;
     int width;  // floats in a vector; H is padded to a multiple of it in everything private
+    bool divides_units;  // whether a Division is understood
 
     int64_t (*gate_panels)(Cell, int64_t K, int64_t H);
     // Packs the weights of vectors [begin, end) of the hidden units.

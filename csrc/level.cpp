@@ -16,6 +16,11 @@ namespace UNSPOOL_LEVEL {
 const Kernels kernels = {
     UNSPOOL_NAME(UNSPOOL_LEVEL),
     W,
+#if defined(UNSPOOL_BF16)
+    false,
+#else
+    true,
+#endif
     &gate_panels,
     &pack_gates,
     &gradient_panels,

@@ -16,8 +16,9 @@ struct Runtime {
     void (*parallel)(void (*)(void*), void*, unsigned, unsigned) = nullptr;
     int (*thread_num)() = nullptr;
     int (*num_threads)() = nullptr;
+    void (*barrier)() = nullptr;
 
-    explicit operator bool() const { return parallel && thread_num && num_threads; }
+    explicit operator bool() const { return parallel && thread_num && num_threads && barrier; }
 };
 
 Runtime runtime;
@@ -37,6 +38,16 @@ void take_part(void* data) {
         region.work(region.context, part);
 }
 
+struct Team {
+    void (*work)(void*, int, int);
+    void* context;
+};
+
+void join_team(void* data) {
+    const Team& team = *static_cast<Team*>(data);
+    team.work(team.context, runtime.thread_num(), runtime.num_threads());
+}
+
 #ifdef UNSPOOL_POSIX
 
 template <class Function>
@@ -49,6 +60,7 @@ Runtime runtime_of(void* library) {
     find(library, "GOMP_parallel", found.parallel);
     find(library, "omp_get_thread_num", found.thread_num);
     find(library, "omp_get_num_threads", found.num_threads);
+    find(library, "GOMP_barrier", found.barrier);
     return found ? found : Runtime{};
 }
 
@@ -85,6 +97,19 @@ void parallel(int parts, void (*work)(void*, int), void* context) {
     }
     Region region{parts, work, context};
     runtime.parallel(&take_part, &region, unsigned(parts), 0);
+}
+
+void as_team(int most, void (*work)(void*, int, int), void* context) {
+    if (most <= 1 || !runtime || forked) {
+        work(context, 0, 1);
+        return;
+    }
+    Team team{work, context};
+    runtime.parallel(&join_team, &team, unsigned(most), 0);
+}
+
+void wait_for_all() {
+    if (runtime && !forked) runtime.barrier();  // outside a team it returns at once
 }
 
 }  // namespace unspool

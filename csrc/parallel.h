@@ -14,6 +14,22 @@ bool borrow_threads();
 // that was forked uses the calling thread alone, for the runtime does not survive a fork.
 void parallel(int parts, void (*work)(void* context, int part), void* context);
 
+// Calls work(context, member, members) once for each member of a team of at most `most` threads, which
+// may wait for each other by `wait_for_all`.
+void as_team(int most, void (*work)(void* context, int member, int members), void* context);
+void wait_for_all();
+
+template <class Work>
+void as_team(int most, Work&& work) {
+    using Function = std::remove_reference_t<Work>;
+    as_team(
+        most,
+        [](void* context, int member, int members) {
+            (*static_cast<Function*>(context))(member, members);
+        },
+        const_cast<void*>(static_cast<const void*>(&work)));
+}
+
 template <class Work>
 void parallel(int parts, Work&& work) {
     using Function = std::remove_reference_t<Work>;

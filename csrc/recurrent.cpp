@@ -61,7 +61,8 @@ void check_lengths(const int64_t* lengths, int64_t B, int64_t T) {
                                         ", expected 0 to T = " + std::to_string(T));
 }
 
-Parts deal(const Arguments& a) {
+// `most` parts at most, or as many as there are threads.
+Parts deal(const Arguments& a, int64_t most) {
     const Stack& stack = a.stack;
     if (a.lengths) check_lengths(a.lengths, stack.B, stack.T);
     auto length = [&](int64_t b) { return a.lengths ? a.lengths[b] : stack.T; };
@@ -76,7 +77,7 @@ Parts deal(const Arguments& a) {
     for (int64_t b = 0; b < stack.B; ++b) dealt.steps += length(b);
     const int64_t work = dealt.steps * stack.H * (stack.inputs(0) + stack.H) * gates_of(stack.cell);
     dealt.threads = int(std::max<int64_t>(1, std::min<int64_t>(a.threads, work / least_work)));
-    const int64_t count = std::max<int64_t>(1, std::min<int64_t>(dealt.threads, stack.B));
+    const int64_t count = std::max<int64_t>(1, std::min({int64_t(dealt.threads), stack.B, most}));
 
     // Equal lengths: neighbours stay together. Others are dealt to and fro, which evens the sums.
     auto part_of = [&](int64_t i) {
@@ -100,12 +101,27 @@ Parts deal(const Arguments& a) {
     return dealt;
 }
 
+// Whether threads divide the hidden units rather than the sequences: where the weights that a step
+// reads exceed a core's cache, each thread is better off with its part of them.
+bool divides_units(const Kernels& kernels, const Stack& stack, int threads) {
+    constexpr int64_t cache = 2 << 20;  // bytes
+    const bool gated = stack.cell == Cell::lstm || stack.cell == Cell::gru;
+    const int64_t weights = gates_of(stack.cell) * stack.H * (stack.inputs(1) + stack.H) * 4;
+    return kernels.divides_units && gated && threads > 1 && stack.B > 8 && weights > cache;
+}
+
 // [0, count) cut into parts of nearly equal size.
 struct Range {
     int64_t begin, end;
 };
 Range part_of(int64_t count, int part, int parts) {
     return {count * part / parts, count * (part + 1) / parts};
+}
+
+// Units cut between panels of four vectors.
+Division division_of(int64_t units, int member, int members, float* shared) {
+    const Range panels = part_of((units + 3) / 4, member, members);
+    return {panels.begin * 4, std::min(panels.end * 4, units), &wait_for_all, shared};
 }
 
 // ------------------------------------------------------------------ what is saved
@@ -189,7 +205,8 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     const Stack& stack = a.stack;
     const int64_t B = stack.B, H = stack.H;
     const int64_t units = padded(H, kernels.width) / kernels.width;
-    const Parts parts = deal(a);
+    const bool divides = divides_units(kernels, stack, a.threads);
+    const Parts parts = deal(a, divides ? 1 : a.threads);
     const bool single_step = is_single_step(a);
 
     struct Packed {
@@ -224,9 +241,11 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
         single_step ? 0
                     : kernels.forward_scratch(stack.cell, widest, H, parts.largest(), stack.T);
     std::vector<float*> scratch;
-    for (int part = 0; part < parts.size(); ++part) scratch.push_back(arena.floats(scratch_size));
+    for (int i = 0; i < (divides ? a.threads : parts.size()); ++i)
+        scratch.push_back(arena.floats(scratch_size));
+    float* const shared = divides ? arena.floats(2 * B * units * kernels.width) : nullptr;
 
-    parallel(parts.size(), [&](int part) {
+    auto run = [&](int part, int member, int members) {
         for (int layer = 0; layer < stack.L; ++layer)
             for (int direction = 0; direction < stack.D; ++direction) {
                 const int k = layer * stack.D + direction;
@@ -254,10 +273,16 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
                 if (saves) job.saved = saved.saved(k);
                 job.h_n = final.h_n + k * B * H;
                 job.c_n = advanced(final.c_n, k * B * H);
-                job.scratch = scratch[part];
+                job.scratch = scratch[part + member];
+                if (divides) job.units = division_of(units, member, members, shared);
                 single_step ? kernels.step(job) : kernels.forward(job);
+                if (divides) wait_for_all();  // for `shared`, and the outputs of all
             }
-    });
+    };
+    if (divides)
+        as_team(a.threads, [&](int member, int members) { run(0, member, members); });
+    else
+        parallel(parts.size(), [&](int part) { run(part, 0, 1); });
 }
 
 // ------------------------------------------------------------------ backwards
@@ -299,7 +324,9 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
     const Stack& stack = a.stack;
     const int64_t B = stack.B, T = stack.T, H = stack.H;
     const int64_t units = padded(H, kernels.width) / kernels.width;
-    const Parts parts = deal(a);
+    const bool divides = divides_units(kernels, stack, a.threads);
+    const Parts parts = deal(a, a.threads);
+    const Parts whole = deal(a, 1);
     const Workspace saved(kernels, stack, a.mask != nullptr, a.workspace);
     auto output_of = [&](int layer) {
         return constant(layer == stack.L - 1 ? a.output : saved.output(layer));
@@ -345,12 +372,14 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
 
     const int64_t widest = std::max(stack.inputs(0), stack.inputs(1));
     const int64_t scratch_size =
-        std::max(kernels.backward_scratch(stack.cell, H, parts.largest()),
+        std::max(kernels.backward_scratch(stack.cell, H, divides ? B : parts.largest()),
                  kernels.input_gradient_scratch(stack.cell, widest, H));
     const int64_t sum_scratch_size =
         kernels.weight_gradient_scratch(stack.cell, widest, units / parts.threads + 1);
     std::vector<float*> scratch, sum_scratch;
-    for (int part = 0; part < parts.size(); ++part) scratch.push_back(arena.floats(scratch_size));
+    for (int i = 0; i < (divides ? a.threads : parts.size()); ++i)
+        scratch.push_back(arena.floats(scratch_size));
+    float* const shared = divides ? arena.floats(2 * B * units * kernels.width) : nullptr;
     for (int part = 0; part < parts.threads; ++part)
         sum_scratch.push_back(arena.floats(sum_scratch_size));
 
@@ -359,29 +388,42 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
         const Rows<const float> d_output = last ? g.d_output : constant(passing.output(layer));
         const Rows<float> d_input = layer == 0 ? g.d_input : passing.output(layer - 1);
 
+        auto run = [&](const Sequences& sequences, int direction, float* memory,
+                       const Division& division) {
+            const int k = layer * stack.D + direction;
+            Backward job{};
+            job.cell = stack.cell;
+            job.H = H;
+            job.reverse = direction == 1;
+            job.units = division;
+            job.sequences = sequences;
+            job.panels = packed[k].state;
+            job.d_output = shifted(d_output, direction * H);
+            job.d_h_n = advanced(g.d_h_n, k * B * H);
+            job.d_c_n = advanced(g.d_c_n, k * B * H);
+            job.output = shifted(output_of(layer), direction * H);
+            job.h0 = advanced(a.h0, k * B * H);
+            job.c0 = advanced(a.c0, k * B * H);
+            job.saved = constant(saved.saved(k));
+            job.d_gates = d_gates[direction];
+            job.d_h0 = advanced(g.d_h0, k * B * H);
+            job.d_c0 = advanced(g.d_c0, k * B * H);
+            job.scratch = memory;
+            kernels.backward(job);
+        };
+        if (divides)
+            as_team(a.threads, [&](int member, int members) {
+                for (int direction = 0; direction < stack.D; ++direction) {
+                    run(whole.parts[0], direction, scratch[member],
+                        division_of(units, member, members, shared));
+                    wait_for_all();  // for `shared`
+                }
+            });
         parallel(parts.size(), [&](int part) {
             for (int direction = 0; direction < stack.D; ++direction) {
-                const int k = layer * stack.D + direction;
-                Backward job{};
-                job.cell = stack.cell;
-                job.H = H;
-                job.reverse = direction == 1;
-                job.sequences = parts.parts[part];
-                job.panels = packed[k].state;
-                job.d_output = shifted(d_output, direction * H);
-                job.d_h_n = advanced(g.d_h_n, k * B * H);
-                job.d_c_n = advanced(g.d_c_n, k * B * H);
-                job.output = shifted(output_of(layer), direction * H);
-                job.h0 = advanced(a.h0, k * B * H);
-                job.c0 = advanced(a.c0, k * B * H);
-                job.saved = constant(saved.saved(k));
-                job.d_gates = d_gates[direction];
-                job.d_h0 = advanced(g.d_h0, k * B * H);
-                job.d_c0 = advanced(g.d_c0, k * B * H);
-                job.scratch = scratch[part];
-                kernels.backward(job);
-
+                if (!divides) run(parts.parts[part], direction, scratch[part], {});
                 if (!wants_input_gradient(layer)) continue;
+                const int k = layer * stack.D + direction;
                 InputGradient input{};
                 input.cell = stack.cell;
                 input.K = stack.inputs(layer);

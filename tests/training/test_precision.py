@@ -13,21 +13,22 @@ CPU = torch.device("cpu")
 
 
 def test_bf16_is_refused_where_the_processor_lacks_it(monkeypatch):
+    monkeypatch.setattr(native, "fast_bf16", lambda: False)
     monkeypatch.setattr(native, "instruction_sets", lambda: ("avx2",))
     monkeypatch.setattr(native, "absence", lambda: None)
-    with pytest.raises(TrainingError, match=r"avx512_bf16 for it; use fp32 \(.* has avx2\)"):
+    with pytest.raises(TrainingError, match=r"AMD's avx512_bf16; use fp32 \(.* has avx2\)"):
         precision.check("bf16", CPU)
 
 
 def test_bf16_is_refused_with_the_reason_why_there_is_no_native_module(monkeypatch):
-    monkeypatch.setattr(native, "instruction_sets", lambda: ())
+    monkeypatch.setattr(native, "fast_bf16", lambda: False)
     monkeypatch.setattr(native, "absence", lambda: "native module absent: no compiler")
     with pytest.raises(TrainingError, match=r"use fp32 .*no compiler"):
         precision.check("bf16", CPU)
 
 
 def test_fp32_is_never_refused(monkeypatch):
-    monkeypatch.setattr(native, "instruction_sets", lambda: ())
+    monkeypatch.setattr(native, "fast_bf16", lambda: False)
     precision.check("fp32", CPU)
 
 
@@ -40,7 +41,7 @@ def test_products_are_formed_in_the_precision_asked_for():
 
 
 def test_training_in_bf16_learns_and_keeps_weights_in_fp32(monkeypatch, make_task):
-    monkeypatch.setattr(native, "instruction_sets", lambda: ("avx2", "avx512", "avx512_bf16"))
+    monkeypatch.setattr(native, "fast_bf16", lambda: True)
     settings = TrainingSettings(
         epochs=15, batch_size=12, precision="bf16", optimizer=OptimizerSettings(lr=0.02)
     )

@@ -25,7 +25,7 @@ Hidden = Tensor | tuple[Tensor, Tensor]
 """``h`` for RNN and GRU, ``(h, c)`` for LSTM."""
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@kernels.constant_when_compiled
 def kernel() -> str:
     """Name the kernel that computes the layers on the CPU.
 
