@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format constraints clean
+.PHONY: help demo test asan format constraints clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F': ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,6 +25,17 @@ test: $(VENV)/dev.stamp ## check format, lint, types and import contracts, then 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+# A copy of the package beside the editable install, which -S keeps from being found. The sanitizer's
+# library must be loaded before Python, and libstdc++ with it, or else exceptions are not understood.
+asan: SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+asan: PRELOAD = $(foreach name,libasan.so libstdc++.so,$(shell $(CXX) -print-file-name=$(name)))
+asan: $(VENV)/dev.stamp ## run the kernels' tests under the address and undefined-behaviour sanitizers
+	@rm -rf build/asan/site
+	CXX=$(CXX) $(PIP) install --no-deps --no-build-isolation --target build/asan/site \
+	  --config-settings=build-dir=build/asan/build --config-settings=cmake.define.UNSPOOL_SANITIZE=ON .
+	PYTHONPATH=build/asan/site:$(SITE) LD_PRELOAD="$(PRELOAD)" ASAN_OPTIONS=detect_leaks=0 \
+	  $(BIN)/python -S -m pytest tests/nn/test_kernels.py
 
 format: $(VENV)/dev.stamp ## format the code and mend what the linter can
 	$(BIN)/ruff format .
