@@ -53,7 +53,8 @@ def fill(folder: Path, *, packed: bool = True, **changed: bytes) -> Path:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    for call in (catalogue.entry, catalogue.load, catalogue.locate, catalogue.verify):
+    calls = (catalogue.entry, catalogue.load, catalogue.texts, catalogue.locate, catalogue.verify)
+    for call in calls:
         with pytest.raises(DataError, match=r"'minst', expected one of digits, mnist, .*'mnist'"):
             call("minst")
 
@@ -176,6 +177,96 @@ def test_verify_reports_what_is_missing(tiny):
     assert [report.name for report in reports] == [*FILES, LAST]
     assert {report.problem for report in reports} == {"not found; run `unspool data fetch tiny`"}
     assert {report.path for report in reports} == {None}
+
+
+# --- texts -------------------------------------------------------------------------------------
+
+
+def text_of(text) -> str:
+    return "".join(piece.text for piece in text.pieces())
+
+
+def test_the_fable_is_built_in():
+    [fable] = catalogue.texts("fable")
+    words = text_of(fable).split()
+    assert (len(words), len(set(words))) == (224, 116)
+    assert text_of(fable) == text_of(fable).lower()
+    contexts = [tuple(words[n : n + 3]) for n in range(len(words) - 3)]
+    assert sum(contexts.count(context) == 1 for context in contexts) == 213
+    assert catalogue.verify("fable") == []
+
+
+def test_the_python_docs_are_built_in():
+    [docs] = catalogue.texts("python-docs")
+    starts = [piece.text for piece in docs.pieces() if piece.starts_document]
+    assert len(starts) > 50
+    assert 'The "assert" statement' in starts[0]
+
+
+@pytest.mark.parametrize("name", ["ptb", "wikitext-2", "tinyshakespeare"])
+def test_entries_of_texts_are_complete(name):
+    entry = catalogue.entry(name)
+    assert entry.kind == "text"
+    assert len(entry.files) in (1, 3)
+    for file in entry.files:
+        assert len(file.sha256) == 64
+        assert file.urls
+        assert file.ending == ""
+
+
+@pytest.fixture
+def tiny_text(monkeypatch) -> Entry:
+    """A text of three files on a mirror that has nothing."""
+    files = tuple(
+        RemoteFile(f"{part}.txt", 4, hashlib.sha256(part[:3].encode() + b"\n").hexdigest(), (url,))
+        for part, url in ((part, f"http://127.0.0.1:1/{part}") for part in ("one", "two", "six"))
+    )
+    entry = Entry("tiny", "", "", "", "", (), files, kind="text", how_to_get="ask the one")
+    monkeypatch.setitem(catalogue_entries.ENTRIES, "tiny", entry)
+    return entry
+
+
+def test_a_text_has_its_parts_in_order(tiny_text, tmp_path):
+    for part in ("one", "two", "six"):
+        (tmp_path / f"{part}.txt.gz").write_bytes(gzip.compress(f"{part}\n".encode()))
+    parts = catalogue.texts("tiny", tmp_path)
+    assert [text_of(part) for part in parts] == ["one\n", "two\n", "six\n"]
+    assert parts[1].title == "tiny (two.txt)"
+
+
+def test_a_text_that_is_not_the_true_one_is_refused(tiny_text, tmp_path):
+    for part in ("one", "two", "six"):
+        (tmp_path / f"{part}.txt").write_text("six\n")
+    with pytest.raises(DataError, match=r"one.txt: found SHA-256"):
+        catalogue.texts("tiny", tmp_path)
+
+
+def test_a_download_keeps_its_ending(tiny_text, monkeypatch, own_folders):
+    monkeypatch.setattr(catalogue, "download", lambda file, path, progress: None)
+    assert catalogue.fetch("tiny")["one.txt"] == own_folders / "tiny" / "one.txt"
+
+
+def test_a_text_that_cannot_be_had_is_explained(tiny_text):
+    with pytest.raises(DataError, match=r"one.txt could not be downloaded .*; ask the one$"):
+        catalogue.texts("tiny")
+
+
+def test_a_set_of_another_kind_is_refused():
+    with pytest.raises(DataError, match="fable is text, expected sequences, such as digits, mnist"):
+        catalogue.load("fable")
+    with pytest.raises(
+        DataError, match="digits is sequences, expected text, such as fable, python"
+    ):
+        catalogue.texts("digits")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "lines"), [("ptb", [42068, 3370, 3761]), ("tinyshakespeare", [40000])]
+)
+def test_texts_are_the_true_ones(real_data, name, lines):
+    assert all(report.ok for report in catalogue.verify(name, real_data))
+    assert [text_of(part).count("\n") for part in catalogue.texts(name, real_data)] == lines
 
 
 @pytest.mark.data

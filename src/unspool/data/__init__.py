@@ -1,1 +1,1 @@
-"""Data: sets known by name, readers for one's own files, their division and their batches."""
+"""Data: sets known by name, readers for one's own files, their division, batches and streams."""

@@ -13,11 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from unspool.data.catalogue_entries import ENTRIES, Entry
+from unspool.data import languages
+from unspool.data.cache import cache_folder
+from unspool.data.catalogue_entries import ENTRIES, Entry, Kind
 from unspool.data.download import RemoteFile, download
 from unspool.data.files import read_hashed
 from unspool.data.images import pair, parse_idx
+from unspool.data.labelled_text import LabelledText
 from unspool.data.sequences import Sequences
+from unspool.data.text import Text, TextFiles, TextInMemory
 from unspool.errors import DataError
 
 FetchProgress = Callable[[str, int, int | None], None]
@@ -44,7 +48,8 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()
-    ['digits', 'mnist', 'fashion-mnist']
+    ['digits', 'mnist', 'fashion-mnist', 'fable', 'python-docs', 'ptb', 'wikitext-2', \
+'tinyshakespeare', 'languages']
     """
     return list(ENTRIES)
 
@@ -67,15 +72,6 @@ def entry(name: str) -> Entry:
     nearest = difflib.get_close_matches(name.lower(), ENTRIES, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise DataError(f"no data set is called {name!r}, expected one of {', '.join(names())}{hint}")
-
-
-def cache_folder() -> Path:
-    """Return where downloads are kept: ``$UNSPOOL_CACHE``, or the system's place for caches."""
-    if chosen := os.environ.get("UNSPOOL_CACHE"):
-        return Path(chosen).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("unspool"))
 
 
 def locate(name: str, data_dir: Path | str | None = None) -> dict[str, Path | None]:
@@ -122,8 +118,12 @@ def fetch(
     for file in entry(name).files:
         path = found[file.name]
         if path is None:
-            path = cache_folder() / name / f"{file.name}.gz"
-            download(file, path, _progress_of(file, progress))
+            path = cache_folder() / name / f"{file.name}{file.ending}"
+            try:
+                download(file, path, _progress_of(file, progress))
+            except DataError as error:
+                advice = entry(name).how_to_get
+                raise DataError(f"{error}; {advice}" if advice else str(error)) from None
         paths[file.name] = path
     return paths
 
@@ -178,11 +178,68 @@ def load(
     >>> len(train), train.num_features, test
     (1797, 8, None)
     """
-    known = entry(name)
+    known = _of_kind(name, "sequences")
     if name == "digits":
         return _load_digits(), None
     paths = fetch(name, data_dir, progress)
     return _load_part(known, paths, "train"), _load_part(known, paths, "t10k")
+
+
+def texts(
+    name: str, data_dir: Path | str | None = None, progress: FetchProgress | None = None
+) -> tuple[Text, ...]:
+    """Return a set's text, or its training, validation and test part where it has them.
+
+    Raises
+    ------
+    DataError
+        If there is no text of that name, no mirror delivers it, or a file is not the true one.
+    SaveError
+        If the cache cannot be written.
+
+    Examples
+    --------
+    >>> [fable] = texts("fable")
+    >>> next(fable.pieces()).text[:30]
+    'the mice of an old mill could '
+    """
+    known = _of_kind(name, "text")
+    if name == "fable":
+        return (TextFiles(name, (Path(__file__).with_name("fable.txt"),)),)
+    if name == "python-docs":
+        from pydoc_data.topics import topics
+
+        return (TextInMemory(name, tuple(topics[topic] for topic in sorted(topics))),)
+    paths = fetch(name, data_dir, progress)
+    for file in known.files:
+        _read_verified(name, file, paths[file.name])
+    return tuple(TextFiles(f"{name} ({file.name})", (paths[file.name],)) for file in known.files)
+
+
+def labelled_texts(name: str) -> LabelledText:
+    """Return a set's texts with their labels.
+
+    Raises
+    ------
+    DataError
+        If there is no such set of that name.
+
+    Examples
+    --------
+    >>> len(labelled_texts("languages")) > 10_000
+    True
+    """
+    _of_kind(name, "labelled text")
+    return languages.names()
+
+
+def _of_kind(name: str, kind: Kind) -> Entry:
+    """Return what is known about a set, which must be of the kind that is asked for."""
+    known = entry(name)
+    if known.kind != kind:
+        others = ", ".join(other.name for other in ENTRIES.values() if other.kind == kind)
+        raise DataError(f"{name} is {known.kind}, expected {kind}, such as {others}")
+    return known
 
 
 def _folders(name: str, data_dir: Path | str | None) -> list[Path]:

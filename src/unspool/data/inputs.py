@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from unspool.data import series, table_files
+from unspool.data import labelled_text, series, table_files
+from unspool.data.files import without_compression
 from unspool.data.images import read_picture
+from unspool.data.labelled_text import LabelledText, TextColumns
 from unspool.data.sequences import Sequences, naming
 from unspool.data.tables import TableColumns, read_table
+from unspool.data.text import text_files
 from unspool.errors import DataError
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -86,6 +89,39 @@ def read_lines(lines: Iterable[str]) -> tuple[Sequences, list[str]]:
     with naming("standard input"):
         read = Sequences.from_list(sequences)
     return _numbered(read.check("standard input"))
+
+
+def read_texts(source: str | Iterable[str], columns: TextColumns | None = None) -> LabelledText:
+    """Read texts without labels: a table's, a file's or a stream's lines, or one that is given.
+
+    Parameters
+    ----------
+    source : str or lines
+        The name of a table, or of any other text file, whose lines are the texts; a text; or the
+        lines of a stream.
+    columns : TextColumns, optional
+
+    Raises
+    ------
+    DataError
+        If a file is damaged, or no UTF-8 text.
+    """
+    if not isinstance(source, str):
+        return LabelledText(tuple(line.rstrip("\n") for line in source))
+    if not is_file(source):
+        return LabelledText((source,))
+    if without_compression(source.lower()).endswith(labelled_text.FORMATS):
+        return labelled_text.read(source, columns, labelled=False)
+    lines = "".join(piece.text for piece in text_files(source).pieces()).splitlines()
+    return LabelledText(tuple(lines))
+
+
+def is_file(name: str) -> bool:
+    """Whether a user's input names a file; a text may be longer than any name of one."""
+    try:
+        return bool(name) and Path(name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _numbered(sequences: Sequences) -> tuple[Sequences, list[str]]:

@@ -4,15 +4,16 @@ CSV cells stay text, so that a bad one can be shown as it stands in the file.
 """
 
 import csv
+import difflib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from unspool.data.files import open_file, read_text_bytes, text_lines
+from unspool.data.files import open_file, read_text_bytes, text_lines, without_compression
 from unspool.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,9 +47,27 @@ class Table:
         """Name a row for a message."""
         return f"{self.path}, {self.line_of(row)}"
 
+    def require(self, names: Iterable[str], settings: str) -> None:
+        """Refuse a table that lacks one of some columns; ``settings`` says which ones name them.
+
+        Raises
+        ------
+        DataError
+            The nearest name that the table has is suggested.
+        """
+        found = self.frame.columns
+        for name in names:
+            if name not in found:
+                nearest = difflib.get_close_matches(name, found, n=1)
+                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+                raise DataError(
+                    f"{self.path} has no column {name!r}, found {', '.join(found)}; {hint}Name the "
+                    f"columns by the settings {settings}"
+                )
+
 
 def open_table(path: Path) -> Table:
-    """Open a CSV, Parquet or JSON Lines file; the two kinds of text may be gzip-compressed.
+    """Open a CSV, Parquet or JSON Lines file; the two kinds of text may be compressed.
 
     Raises
     ------
@@ -61,7 +80,7 @@ def open_table(path: Path) -> Table:
         raise DataError(
             f"{path} is a table, which needs polars; run `pip install 'unspool[tables]'`"
         ) from None
-    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    kind = Path(without_compression(path.name.lower())).suffix
     opener = {".csv": _open_csv, ".parquet": _open_parquet}.get(kind, _open_json_lines)
     try:
         table = opener(path)

@@ -4,7 +4,6 @@ Reading tables needs polars (``pip install 'unspool[tables]'``), which is import
 table is read.
 """
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,12 +33,15 @@ class TableColumns(Settings):
         The sequence's label, the same in all of its rows.
     features : tuple of str
         The features in this order; empty for all other numeric columns in the table's order.
+    text : str
+        Of a table with a text a row: the text. Such a table has a label besides, and no steps.
     """
 
     sequence: str = "sequence"
     step: str = "step"
     label: str = "label"
     features: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    text: str = "text"
 
 
 def read_table(
@@ -73,8 +75,12 @@ def read_table(
     """
     columns = columns or TableColumns()
     table = open_table(Path(path))
-    _check_columns(table, columns, labelled)
-    ids, sequence_of = _encode(_texts(table, columns.sequence))
+    label = [columns.label] if labelled else []
+    table.require(
+        [columns.sequence, columns.step, *label, *columns.features],
+        "sequence, step, label and features",
+    )
+    ids, sequence_of = _encode(texts_of(table, columns.sequence))
     steps = _steps(table, columns.step)
     order = np.lexsort((steps, sequence_of))
     _check_steps(table, columns, order, sequence_of, steps)
@@ -86,19 +92,6 @@ def read_table(
     return sequences, ids.to_numpy().astype(str)
 
 
-def _check_columns(table: Table, columns: TableColumns, labelled: bool) -> None:
-    found = table.frame.columns
-    label = [columns.label] if labelled else []
-    for name in (columns.sequence, columns.step, *label, *columns.features):
-        if name not in found:
-            nearest = difflib.get_close_matches(name, found, n=1)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-            raise DataError(
-                f"{table.path} has no column {name!r}, found {', '.join(found)}; {hint}Name the "
-                "columns by the settings sequence, step, label and features"
-            )
-
-
 def _encode(column: "pl.Series") -> tuple["pl.Series", NDArray[np.int64]]:
     """Replace values by numbers, given in the order of first appearance."""
     distinct = column.unique(maintain_order=True)
@@ -106,8 +99,14 @@ def _encode(column: "pl.Series") -> tuple["pl.Series", NDArray[np.int64]]:
     return distinct, codes.to_numpy().astype(np.int64)
 
 
-def _texts(table: Table, name: str) -> "pl.Series":
-    """Read names or labels; numbers stay numbers, so that 1.0 and 1 can be one label."""
+def texts_of(table: Table, name: str) -> "pl.Series":
+    """Read names, labels or texts; numbers stay numbers, so that 1.0 and 1 can be one label.
+
+    Raises
+    ------
+    DataError
+        If one is missing or nothing but white space.
+    """
     import polars as pl
 
     column = table.frame[name]
@@ -116,7 +115,7 @@ def _texts(table: Table, name: str) -> "pl.Series":
     if not column.dtype.is_numeric():
         column = column.cast(pl.String).str.strip_chars()
         column = column.replace("", None)
-    _refuse(table, column, column.is_null(), "a value")
+    refuse(table, column, column.is_null(), "a value")
     return column
 
 
@@ -140,7 +139,7 @@ def _steps(table: Table, name: str) -> NDArray[Any]:
     import polars as pl
 
     numbers = _numbers(table, name)
-    _refuse(table, table.frame[name], ~numbers.is_finite().fill_null(False), "a finite number")
+    refuse(table, table.frame[name], ~numbers.is_finite().fill_null(False), "a finite number")
     column = table.frame[name]
     texts = column.str.strip_chars() if column.dtype == pl.String else column
     whole = texts.cast(pl.Int64, strict=False)
@@ -205,7 +204,7 @@ def _is_text(table: Table, name: str) -> bool:
 
 def _feature(table: Table, name: str) -> NDArray[np.float32]:
     numbers = _numbers(table, name)
-    _refuse(
+    refuse(
         table,
         table.frame[name],
         ~numbers.is_finite().fill_null(False),
@@ -219,7 +218,7 @@ def _labels(
     table: Table, columns: TableColumns, sequence_of: NDArray[np.int64]
 ) -> NDArray[np.str_]:
     """Read one label a sequence."""
-    column = _texts(table, columns.label)
+    column = texts_of(table, columns.label)
     _, codes = _encode(column)
     _, first_row = np.unique(sequence_of, return_index=True)
     differs = codes != codes[first_row][sequence_of]
@@ -235,8 +234,13 @@ def _labels(
     return labels
 
 
-def _refuse(table: Table, column: "pl.Series", bad: "pl.Series", expected: str) -> None:
-    """Refuse the first bad value, naming its line and column."""
+def refuse(table: Table, column: "pl.Series", bad: "pl.Series", expected: str) -> None:
+    """Refuse the first bad value, naming its line and column.
+
+    Raises
+    ------
+    DataError
+    """
     if bad.any():
         row = int(bad.arg_max() or 0)
         found = table.frame[column.name][row]
