@@ -14,7 +14,8 @@ from hypothesis import settings
 from unspool.data.sequences import Sequences
 from unspool.data.source import Division
 from unspool.models.classifier import ClassifierSettings
-from unspool.tasks.classify import Classify
+from unspool.tasks.classify.predictor import LabelPredictor
+from unspool.tasks.classify.training import Classify
 
 settings.register_profile("unspool", deadline=None)  # no test asserts a time
 settings.load_profile("unspool")
@@ -44,13 +45,20 @@ def division() -> Division:
 
 @pytest.fixture
 def make_task(division) -> Callable[..., Classify]:
-    """Make a small task; keywords go to ``Classify.from_division`` or the model's settings."""
+    """Make a small task; keywords go to the task, or are settings of its model."""
 
-    def make(*, parts: Division = division, seed: int = 1, **keywords) -> Classify:
-        fields = ClassifierSettings.model_fields
-        model = {name: keywords.pop(name) for name in list(keywords) if name in fields}
+    def make(
+        *,
+        parts: Division = division,
+        seed: int = 1,
+        objective="end",
+        class_weights=None,
+        title="data",
+        **model,
+    ) -> Classify:
         settings = ClassifierSettings(**{"hidden_size": 5, **model})
-        return Classify.from_division(parts, settings, seed, **keywords)
+        predictor = LabelPredictor.untrained(parts.training, settings, seed, objective=objective)
+        return Classify(predictor, parts, class_weights=class_weights, title=title)
 
     return make
 

@@ -32,10 +32,10 @@ def test_what_a_run_leaves(digits_run):
 
 
 def test_it_learns_the_digits(digits_run):
-    task = model_folder.load(digits_run)
+    predictor = model_folder.load(digits_run)
     from unspool.reports import part_of_its_data
 
-    assert task.evaluate(*part_of_its_data(task, "test")).accuracy > 0.5
+    assert predictor.evaluate(*part_of_its_data(predictor, "test")).accuracy > 0.5
 
 
 def test_the_recipe_that_a_run_leaves_repeats_it_bit_by_bit(tmp_path, same_weights):
@@ -64,10 +64,10 @@ def test_an_outcome_says_how_it_ended(tmp_path):
     outcome = runs.train(tiny(), tmp_path / "run")
     assert outcome.folder.path == tmp_path / "run"
     assert outcome.progress.epoch == 2
-    task = model_folder.load(tmp_path / "run")
+    predictor = model_folder.load(tmp_path / "run")
     from unspool.reports import part_of_its_data
 
-    evaluation = task.evaluate(*part_of_its_data(task, "validation"))
+    evaluation = predictor.evaluate(*part_of_its_data(predictor, "validation"))
     assert outcome.validation["accuracy"] == pytest.approx(evaluation.accuracy)
     assert outcome.validation["loss"] == pytest.approx(evaluation.loss, rel=1e-6)
 
@@ -198,10 +198,10 @@ def test_a_table_is_answered_by_its_columns_names_not_their_order(tmp_path):
     )
     runs.train(recipes.load(recipe, small), tmp_path / "run")
 
-    task = model_folder.load(tmp_path / "run")
-    assert task.data.columns.features == ("x", "y")
+    predictor = model_folder.load(tmp_path / "run")
+    assert predictor.data.columns.features == ("x", "y")
     for sequences, title in (
-        reports.part_of_its_data(task, "test"),
-        reports.labelled_file(task, swapped),
+        reports.part_of_its_data(predictor, "test"),
+        reports.labelled_file(predictor, swapped),
     ):
-        assert task.evaluate(sequences, title).accuracy == 1.0
+        assert predictor.evaluate(sequences, title).accuracy == 1.0

@@ -3,7 +3,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field, ValidationError
 
-from unspool.recipes.recipe import Recipe
+from unspool.recipes.recipe import recipe_type
 from unspool.settings import Settings, problems
 
 
@@ -70,14 +70,14 @@ def test_all_problems_are_told_at_once():
 
 def test_a_union_is_told_in_the_words_of_a_recipe():
     values = {"task": "classify", "data": {"name": "digits"}}
-    assert words(Recipe, {**values, "class_weights": "x"}) == [
+    assert words(recipe_type("classify"), {**values, "class_weights": "x"}) == [
         "class_weights = 'x', expected 'balanced' or a table"
     ]
-    assert words(Recipe, {**values, "class_weights": {"3": -1}}) == [
+    assert words(recipe_type("classify"), {**values, "class_weights": {"3": -1}}) == [
         "class_weights.3 = -1, expected greater than 0"
     ]
 
 
 def test_a_missing_key_and_an_own_name_for_it():
-    assert words(Recipe, {"data": {"name": "digits"}}) == ["task: missing"]
+    assert words(recipe_type("classify"), {"data": {"name": "digits"}}) == ["task: missing"]
     assert words(Outer, {"flag": "x"}, names={"flag": "the_flag"})[0].startswith("the_flag = 'x'")

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DataError": "unspool.errors",
+    "LanguageModel": "unspool.estimators",
     "ModelFolderError": "unspool.errors",
     "RecipeError": "unspool.errors",
     "SaveError": "unspool.errors",
@@ -23,6 +24,7 @@ _HOMES = {
 
 __all__ = [
     "DataError",
+    "LanguageModel",
     "ModelFolderError",
     "RecipeError",
     "SaveError",
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
         TrainingError,
         UnspoolError,
     )
-    from unspool.estimators import SequenceClassifier, load
+    from unspool.estimators import LanguageModel, SequenceClassifier, load
 
 
 def __getattr__(name: str) -> Any:

@@ -3,55 +3,50 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sized
 from pathlib import Path
 
-from unspool.data import series, source
-from unspool.data.sequences import Sequences
 from unspool.errors import DataError
 from unspool.inspection import plots
 from unspool.storage import replacing_folder
-from unspool.tasks.classify import Classify
 from unspool.tasks.evaluation import Evaluation
+from unspool.tasks.predictor import Predictor
 
-_REPORT, _CONFUSION, _BY_STEP = "report.json", "confusion.png", "accuracy-by-step.png"
+_REPORT = "report.json"
 
 
 def part_of_its_data(
-    task: Classify, split: str, data_dir: Path | None = None
-) -> tuple[Sequences, str]:
+    predictor: Predictor, split: str, data_dir: Path | None = None
+) -> tuple[Sized, str]:
     """Read a part of the data that a model was made for, and what to call it.
 
     Raises
     ------
     DataError
-        If the model came from arrays in memory, the data is missing, or the part is empty.
+        If the model came from data in memory, the data is missing, or the part is empty.
     """
-    if task.data is None:
-        raise DataError(
-            "the model was trained on arrays in memory; name a labelled file with --data FILE"
-        )
-    title = f"{task.data.title} ({split} part)"
-    sequences = source.load(task.data, data_dir).part(split)
-    if len(sequences) == 0:
+    if predictor.data is None:
+        raise DataError("the model was trained on data in memory; name a file with --data FILE")
+    title = f"{predictor.data.title} ({split} part)"
+    examples = predictor.read_part(split, data_dir)
+    if len(examples) == 0:
         raise DataError(f"{title} is empty: the recipe divides nothing off for it")
-    return sequences, title
+    return examples, title
 
 
-def labelled_file(task: Classify, path: Path) -> tuple[Sequences, str]:
-    """Read a labelled file in the way that the model's own data was read.
+def labelled_file(predictor: Predictor, path: Path) -> tuple[Sized, str]:
+    """Read a file to be judged on in the way that the model's own data was read.
 
     Raises
     ------
     DataError
         If it is missing, damaged, or has no labels.
     """
-    columns = task.data.columns if task.data else None
-    return series.read(path, columns=columns), str(path)
+    return predictor.read_file(path), str(path)
 
 
 def write(evaluation: Evaluation, title: str, folder: Path) -> None:
-    """Write the figures as report.json, and the confusion (and the steps) as pictures.
+    """Write the figures as report.json, and those that can be drawn as pictures.
 
     Raises
     ------
@@ -59,11 +54,9 @@ def write(evaluation: Evaluation, title: str, folder: Path) -> None:
         If they cannot be written, or the folder holds anything but an earlier report; what was
         there before then stays.
     """
-    figures = asdict(evaluation)
-    figures["confusion"] = evaluation.confusion.tolist()
-    figures["by_class"] = evaluation.by_class()
-    with replacing_folder(folder, (_REPORT, _CONFUSION, _BY_STEP)) as aside:
-        (aside / _REPORT).write_text(json.dumps(figures, indent=1) + "\n")
-        (aside / _CONFUSION).write_bytes(plots.confusion(evaluation, title))
-        if evaluation.accuracy_by_step is not None:
-            (aside / _BY_STEP).write_bytes(plots.accuracy_by_step(evaluation, title))
+    pictures = plots.pictures(evaluation, title)
+    with replacing_folder(folder, (_REPORT, *pictures)) as aside:
+        (aside / _REPORT).write_text(json.dumps(evaluation.report(), indent=1) + "\n")
+        for name, picture in pictures.items():
+            if picture is not None:
+                (aside / name).write_bytes(picture)

@@ -14,7 +14,8 @@ from unspool.recipes import recipe as recipes
 from unspool.recipes.recipe import NamedRecipe, Recipe
 from unspool.storage import write_file
 from unspool.tasks import model_card, model_folder
-from unspool.tasks.classify import Classify
+from unspool.tasks.metric import Metric
+from unspool.tasks.task import Task
 from unspool.training.checkpoints import Checkpoints
 from unspool.training.loop import train as train_loop
 from unspool.training.lr_finder import Search, find_lr
@@ -65,13 +66,16 @@ class Outcome:
     kept_epoch : int
         After which epoch the kept weights were these.
     validation : dict, optional
-        Loss and accuracy of the kept weights on the validation part, where there is one.
+        Loss and metrics of the kept weights on the validation part, where there is one.
+    headline : Metric
+        The one among them that stands for the rest.
     """
 
     folder: RunFolder
     progress: Progress
     kept_epoch: int
     validation: dict[str, float] | None
+    headline: Metric
 
 
 def free_folder(name: str, parent: Path = Path("runs")) -> Path:
@@ -115,7 +119,7 @@ def train(
         raise SaveError(
             f"{folder} already exists and is not empty; choose another --out or remove it{hint}"
         )
-    task = Classify.from_settings(named.recipe, named.recipe.seed, data_dir)
+    task = named.recipe.build(named.recipe.seed, data_dir)
     run = RunFolder(folder)
     return _run(task, named.recipe, run, device, observers, resumed=False)
 
@@ -143,7 +147,7 @@ def resume(
             f"{folder} holds a finished model and no checkpoint, expected one to go on from; "
             "train again into another folder to repeat the run"
         )
-    task = Classify.from_settings(recipe, recipe.seed, data_dir)
+    task = recipe.build(recipe.seed, data_dir)
     return _run(task, recipe, run, device, observers, resumed=True)
 
 
@@ -162,7 +166,7 @@ def recipe_of(folder: Path) -> Recipe:
 
 
 def _run(
-    task: Classify,
+    task: Task,
     recipe: Recipe,
     run: RunFolder,
     device: torch.device | None,
@@ -188,20 +192,22 @@ def _run(
         finally:
             records = read_metrics(run.metrics)
             if records:
-                write_file(run.curves, plots.curves(records, run.path.name))
+                picture = plots.curves(records, run.path.name, task.headline, task.unit)
+                write_file(run.curves, picture)
     validation = task.validate()
-    model_folder.save(task, run.model, model_card.write(task, validation or {}, recipe.to_toml()))
+    card = model_card.write(task.predictor, validation or {}, recipe.to_toml())
+    model_folder.save(task.predictor, run.model, card)
     progress = state.progress
     keeps_best = recipe.training.keep == "best" and progress.best_epoch > 0
     kept_epoch = progress.best_epoch if keeps_best else progress.epoch
-    return Outcome(run, progress, kept_epoch, validation)
+    return Outcome(run, progress, kept_epoch, validation, task.headline)
 
 
 def search_lr(
     recipe: Recipe, *, data_dir: Path | None = None, device: torch.device | None = None
 ) -> Search:
     """Try ever higher learning rates on a recipe; see :mod:`unspool.training.lr_finder`."""
-    task = Classify.from_settings(recipe, recipe.seed, data_dir)
+    task = recipe.build(recipe.seed, data_dir)
     task.model.to(device or "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,9 +40,9 @@ class Settings(BaseModel):
         """Every key with its tables before it, as in ``training.optimizer.lr``."""
         for name, field in cls.model_fields.items():
             yield prefix + name
-            kind = field.annotation
-            if isinstance(kind, type) and issubclass(kind, Settings):
-                yield from kind.keys(f"{prefix}{name}.")
+            for kind in (field.annotation, *get_args(field.annotation)):  # also of an optional one
+                if isinstance(kind, type) and issubclass(kind, Settings):
+                    yield from kind.keys(f"{prefix}{name}.")
 
 
 def problems(

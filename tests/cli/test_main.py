@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from unspool import native
+
 COMMANDS = [
     [],
     ["train"],
@@ -14,6 +16,8 @@ COMMANDS = [
     ["evaluate"],
     ["predict"],
     ["recipes"],
+    ["bench"],
+    ["bench", "layers"],
     ["data"],
     ["data", "list"],
     ["data", "fetch"],
@@ -73,6 +77,17 @@ def test_versions(command):
     status, out, _ = command("--version")
     assert status == 0
     assert re.match(r"unspool \d+\.\d+\.\d+, torch \d+\.\d+", out)
+
+
+def test_the_version_names_the_kernel_in_use(command, monkeypatch):
+    monkeypatch.delenv("UNSPOOL_KERNEL", raising=False)
+    fastest = ("torch", *native.kernels())[-1]
+    assert f"\nkernel {fastest}\n" in command("--version").out
+    monkeypatch.setenv("UNSPOOL_KERNEL", "portable")
+    assert "\nkernel portable (UNSPOOL_KERNEL)\n" in command("--version").out
+    monkeypatch.setattr(native, "absence", lambda: "native module absent: lost")
+    monkeypatch.delenv("UNSPOOL_KERNEL")
+    assert "\nkernel torch\nnative module absent: lost\n" in command("--version").out
 
 
 @pytest.mark.parametrize(

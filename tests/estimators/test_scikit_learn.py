@@ -27,7 +27,7 @@ def test_conventions(estimator, check):
 def test_clone_has_the_parameters_and_no_network(fitted):
     copied = clone(fitted)
     assert copied.get_params() == fitted.get_params()
-    assert not hasattr(copied, "task_")
+    assert not hasattr(copied, "predictor_")
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

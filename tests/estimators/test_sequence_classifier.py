@@ -32,7 +32,7 @@ def test_every_kind_of_network_beats_guessing(small, parameters, data):
 
 
 def _weights(classifier):
-    return torch.cat([weight.flatten() for weight in classifier.task_.model.parameters()])
+    return torch.cat([weight.flatten() for weight in classifier.predictor_.model.parameters()])
 
 
 def test_one_random_state_one_network(small, data):

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from unspool.inspection import plots
-from unspool.tasks.evaluation import Evaluation
+from unspool.tasks.classify.evaluation import LabelEvaluation
+from unspool.tasks.classify.predictor import LabelPredictor
 
+(ACCURACY,) = LabelPredictor.metrics
 ODD_NAMES = ["$x_", "$\\frac$", "数字", "a" * 300, "two\nlines", "[red]", "", "😀", "\x07"]
 
 
@@ -33,7 +35,9 @@ def record(step, split="train", loss=1.0, accuracy=0.5):
 def evaluation(classes, seed=0, count=50, by_step=None):
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.ones(len(classes)), count)
-    return Evaluation.of(classes, probabilities, random.integers(0, len(classes), count), by_step)
+    return LabelEvaluation.of(
+        classes, probabilities, random.integers(0, len(classes), count), by_step
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,12 +55,12 @@ def evaluation(classes, seed=0, count=50, by_step=None):
     ids=["none", "one", "no validation", "no figures", "nan", "usual", "perfect", "wide"],
 )
 def test_curves(records):
-    check(plots.curves(records, "run"))
+    check(plots.curves(records, "run", ACCURACY, "sequence"))
 
 
 @pytest.mark.parametrize("title", ODD_NAMES)
 def test_odd_titles(title):
-    check(plots.curves([record(1)], title))
+    check(plots.curves([record(1)], title, ACCURACY, "sequence"))
     check(plots.confusion(evaluation(["a", "b"]), title))
     check(plots.accuracy_by_step(evaluation(["a", "b"], by_step=[0.5, 1.0]), title))
 
@@ -71,7 +75,7 @@ def test_confusion(classes):
 
 
 def test_confusion_without_a_mistake():
-    perfect = Evaluation.of(["a", "b"], np.eye(2), np.arange(2))
+    perfect = LabelEvaluation.of(["a", "b"], np.eye(2), np.arange(2))
     check(plots.confusion(perfect, "digits"))
 
 

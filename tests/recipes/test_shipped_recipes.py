@@ -12,8 +12,19 @@ from unspool.recipes.shipped import shipped
 from unspool.tasks import model_folder
 
 MOMENT = ["training.epochs=1", "data.limit=64"]
-BUILT_IN = ["digits"]
-OTHERS = sorted(shipped().keys() - set(BUILT_IN))
+BUILT_IN = ["digits", "fable", "languages", "python-docs"]
+PICTURES = sorted(name for name in shipped() if "mnist" in name)
+TEXTS = ["fable-lstm", "ptb", "ptb-awd", "ptb-small", "ptb-small-gru", "shakespeare-characters"]
+SMALLER = ["model.hidden_size=8"]  # what takes its time is trained smaller: this is no training
+
+
+def test_every_recipe_is_run():
+    assert sorted([*BUILT_IN, *PICTURES, *TEXTS]) == sorted(shipped())
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path / "cache"))
 
 
 def run_a_moment(named, folder):
@@ -30,7 +41,18 @@ def test_on_built_in_data(name, tmp_path):
     run_a_moment(recipes.load(name, MOMENT), tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", TEXTS)
+def test_on_any_text(name, tmp_path):
+    """What a recipe asks of its data is there with any text, too."""
+    words = " ".join(f"word{number * number % 97}" for number in range(4000))
+    (tmp_path / "own.txt").write_text("\n".join(words[i : i + 60] for i in range(0, 20_000, 60)))
+    values = recipes.load(name, [*MOMENT, *SMALLER]).recipe.model_dump(exclude_none=True)
+    values["data"] |= {"path": str(tmp_path / "own.txt"), "validation": 0.2}
+    del values["data"]["name"]
+    run_a_moment(recipes.NamedRecipe(name, recipes.check(values, name)), tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", PICTURES)
 def test_on_random_pictures(name, tmp_path):
     """What a recipe asks of its data is there with any pictures of the same size."""
     random = np.random.default_rng(0)
@@ -43,12 +65,12 @@ def test_on_random_pictures(name, tmp_path):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", OTHERS)
-def test_on_data_of_the_catalogue(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", [*PICTURES, *TEXTS])
+def test_on_data_of_the_catalogue(name, tmp_path):
     from unspool.data import catalogue
 
-    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path / "cache"))
     wanted = recipes.load(name).recipe.data.name
     if not os.environ.get("UNSPOOL_DATA") or None in catalogue.locate(wanted).values():
         pytest.skip(f"{wanted} is not in $UNSPOOL_DATA")
-    run_a_moment(recipes.load(name, MOMENT), tmp_path / "run")
+    smaller = SMALLER if name in TEXTS else []
+    run_a_moment(recipes.load(name, [*MOMENT, *smaller]), tmp_path / "run")

@@ -23,7 +23,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 @pytest.fixture
 def folder(make_task, tmp_path) -> Path:
-    model_folder.save(make_task(hidden_size=4), tmp_path / "model", "# A card\n")
+    model_folder.save(make_task(hidden_size=4).predictor, tmp_path / "model", "# A card\n")
     return tmp_path / "model"
 
 
@@ -49,27 +49,27 @@ def refusal(folder: Path) -> str:
 def test_a_model_comes_back_as_it_was(
     make_task, sequences, tmp_path, same_weights, cell, bidirectional
 ):
-    task = make_task(
+    predictor = make_task(
         cell=cell,
         bidirectional=bidirectional,
         num_layers=2,
         input_projection=6,
         dropout=0.25,
         objective="every-step",
-    )
-    task.data = SequenceDataSettings(name="digits", limit=5)
-    model_folder.save(task, tmp_path / "model", "card")
+    ).predictor
+    predictor.data = SequenceDataSettings(name="digits", limit=5)
+    model_folder.save(predictor, tmp_path / "model", "card")
     loaded = model_folder.load(tmp_path / "model")
-    assert same_weights(loaded.model, task.model)
-    assert loaded.model.settings == task.model.settings
+    assert same_weights(loaded.model, predictor.model)
+    assert loaded.model.settings == predictor.model.settings
     assert (loaded.classes, loaded.objective, loaded.data) == (
-        task.classes,
-        task.objective,
-        task.data,
+        predictor.classes,
+        predictor.objective,
+        predictor.data,
     )
     assert not loaded.model.training
     data = sequences(9, 4)
-    np.testing.assert_array_equal(loaded.probabilities(data), task.probabilities(data))
+    np.testing.assert_array_equal(loaded.probabilities(data), predictor.probabilities(data))
 
 
 def test_labels_of_any_script_come_back(make_task, division, tmp_path):
@@ -77,7 +77,7 @@ def test_labels_of_any_script_come_back(make_task, division, tmp_path):
     data = division.training.take([0, 1, 2, 3])
     data = type(data)(data.values, data.lengths, labels)
     task = make_task(parts=type(division)(data, data.take([]), data))
-    model_folder.save(task, tmp_path / "model", "größer")
+    model_folder.save(task.predictor, tmp_path / "model", "größer")
     assert set(model_folder.load(tmp_path / "model").classes) == set(labels)
     assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == "größer"
 
@@ -95,11 +95,11 @@ def test_a_run_is_found_by_its_folder(folder, tmp_path):
 
 
 def test_a_saved_model_replaces_an_earlier_one_and_nothing_else(make_task, folder, tmp_path):
-    model_folder.save(make_task(hidden_size=7), folder, "new")
+    model_folder.save(make_task(hidden_size=7).predictor, folder, "new")
     assert model_folder.load(folder).model.settings.hidden_size == 7
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(SaveError, match=r"model holds notes.txt, expected a new or empty folder"):
-        model_folder.save(make_task(), folder, "newer")
+        model_folder.save(make_task().predictor, folder, "newer")
     assert (folder / "notes.txt").read_text() == "mine"
     assert model_folder.load(folder).model.settings.hidden_size == 7
 
@@ -270,7 +270,7 @@ def test_a_full_disk_leaves_the_earlier_model_as_it_was(make_task, folder, monke
     monkeypatch.setattr(Path, "write_bytes", failing(write_bytes))
     monkeypatch.setattr(Path, "write_text", failing(write_text))
     with pytest.raises(SaveError, match=r"could not write .*model: No space left on device; noth"):
-        model_folder.save(make_task(), folder, "new card")
+        model_folder.save(make_task().predictor, folder, "new card")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert os.listdir(folder.parent) == ["model"]
 

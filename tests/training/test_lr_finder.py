@@ -4,7 +4,7 @@ import torch
 from unspool.data.source import SequenceDataSettings
 from unspool.errors import TrainingError
 from unspool.models.classifier import ClassifierSettings
-from unspool.tasks.classify import Classify, ClassifySettings
+from unspool.tasks.classify.training import ClassifySettings
 from unspool.training.lr_finder import find_lr
 from unspool.training.settings import TrainingSettings
 
@@ -18,7 +18,7 @@ def digits():
 
 def test_it_finds_a_sensible_rate_for_digits(digits):
     settings = TrainingSettings(batch_size=32)
-    task = Classify.from_settings(digits, 1)
+    task = digits.build(1)
     before = torch.get_rng_state()
     search = find_lr(task, settings, 1)
     assert torch.equal(torch.get_rng_state(), before)
@@ -28,7 +28,7 @@ def test_it_finds_a_sensible_rate_for_digits(digits):
     assert search.rates[0] == pytest.approx(1e-6)
     assert search.suggestion in search.rates
     assert min(search.losses) < 0.7 * search.losses[0]
-    again = find_lr(Classify.from_settings(digits, 1), settings, 1)
+    again = find_lr(digits.build(1), settings, 1)
     assert again == search
 
 

@@ -95,6 +95,14 @@ def test_steps_multiply_by_a_factor():
     assert found == pytest.approx([1.0] * 20 + [0.1] * 20)
 
 
+def test_steps_may_begin_later():
+    """The decay of Zaremba et al. 2014: some epochs at the highest rate, then halved each epoch."""
+    found = rates({"name": "step", "factor": 0.5, "start": 2}, epochs=5)
+    assert found[::10] == pytest.approx([1, 1, 0.5, 0.25, 0.125])
+    found = rates({"name": "step", "factor": 0.5, "start": 1, "every": 2}, epochs=5)
+    assert found[::10] == pytest.approx([1, 0.5, 0.5, 0.25, 0.25])
+
+
 def test_one_cycle_has_its_peak_where_the_warmup_ends():
     found = rates({"name": "one-cycle", "warmup": 0.25})
     peak = found.index(max(found))

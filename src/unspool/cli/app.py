@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from unspool import __version__
+from unspool.cli.bench import bench
 from unspool.cli.data import data
 from unspool.cli.evaluate import evaluate
+from unspool.cli.generate import generate
 from unspool.cli.predict import predict
 from unspool.cli.recipes import recipes
 from unspool.cli.resume import resume
@@ -30,9 +33,15 @@ def _version(asked: bool) -> None:
         return
     from unspool import native
 
-    sets = ", ".join(native.instruction_sets()) or "none"
     typer.echo(f"unspool {__version__}, torch {metadata.version('torch')}")
-    typer.echo(native.absence() or f"native module: present; vector instructions: {sets}")
+    kernels, sets = native.kernels(), native.instruction_sets()
+    forced = os.environ.get("UNSPOOL_KERNEL")
+    fastest = kernels[-1] if kernels else "torch"
+    typer.echo(f"kernel {f'{forced} (UNSPOOL_KERNEL)' if forced else fastest}")
+    typer.echo(
+        native.absence()
+        or f"native kernels: {', '.join(kernels)}; vector instructions: {', '.join(sets) or 'none'}"
+    )
     raise typer.Exit
 
 
@@ -49,11 +58,16 @@ def unspool(
     ] = False,
 ) -> None:
     """Train, explain and serve recurrent networks."""
+    from unspool.allocator import keep_freed_memory
+
+    keep_freed_memory()
 
 
 app.command()(train)
 app.command()(resume)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(generate)
 app.command()(recipes)
 app.add_typer(data, name="data")
+app.add_typer(bench, name="bench")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -16,6 +17,9 @@ from rich.progress import (
 )
 
 from unspool.data import catalogue
+
+if TYPE_CHECKING:
+    from unspool.recipes.recipe import Recipe
 
 
 def fetch(name: str | None, data_dir: Path | None, quiet: bool = False) -> dict[str, Path]:
@@ -36,6 +40,16 @@ def fetch(name: str | None, data_dir: Path | None, quiet: bool = False) -> dict[
         return catalogue.fetch(name, data_dir)
     with DownloadProgress() as bar:
         return catalogue.fetch(name, data_dir, bar.moved)
+
+
+def prepare(recipe: Recipe, data_dir: Path | None, quiet: bool = False) -> None:
+    """Let a recipe's task read a large text beforehand, with a bar.
+
+    Parameters are those of :func:`fetch`.
+    """
+    if not quiet:
+        with DownloadProgress() as bar:
+            recipe.prepare(data_dir, bar.moved)
 
 
 class DownloadProgress:

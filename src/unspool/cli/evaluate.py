@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unspool.cli.options import DataDirOption, Device, DeviceOption, JsonOption, ModelArgument
+from unspool.cli.options import (
+    DataDirOption,
+    Device,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    checked,
+)
 
 if TYPE_CHECKING:
     from unspool.tasks.evaluation import Evaluation
+    from unspool.tasks.predictor import Predictor
 
 
 class Split(StrEnum):
@@ -33,6 +41,36 @@ def evaluate(
     by_step: Annotated[
         bool, typer.Option("--by-step", help="Also the accuracy after 1, 2, … steps.")
     ] = False,
+    stride: Annotated[
+        int | None,
+        typer.Option(min=1, help="Text in windows: tokens from one window to the next."),
+    ] = None,
+    dynamic: Annotated[
+        float | None,
+        typer.Option(
+            help="Text in streams: learn on from what was judged, at this rate.", metavar="RATE"
+        ),
+    ] = None,
+    dynamic_decay: Annotated[
+        float | None,
+        typer.Option(
+            "--dynamic-decay", help="How far each step draws back to the trained weights. [0]"
+        ),
+    ] = None,
+    cache: Annotated[
+        int | None,
+        typer.Option(help="Text in streams: remember this many positions.", metavar="POSITIONS"),
+    ] = None,
+    cache_weight: Annotated[
+        float | None, typer.Option("--cache-weight", help="Its share in the answer. [0.1]")
+    ] = None,
+    cache_flatness: Annotated[
+        float | None, typer.Option("--cache-flatness", help="How much likeness counts. [0.3]")
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, help="Text in streams: how many side by side."),
+    ] = None,
     as_json: JsonOption = False,
     out: Annotated[
         Path | None,
@@ -41,26 +79,34 @@ def evaluate(
     data_dir: DataDirOption = None,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Judge a model: accuracy, each class, and what it takes for what."""
+    """Judge a model: its accuracy and each class, or how likely it finds a text."""
     from unspool import reports
     from unspool.cli import downloads
     from unspool.devices import device_called
     from unspool.tasks import model_folder
 
-    task = model_folder.load(model, device_called(device))
-    if data is None and task.data is not None:
-        downloads.fetch(task.data.name, data_dir, quiet=as_json)
-    sequences, title = (
-        reports.labelled_file(task, data)
-        if data
-        else reports.part_of_its_data(task, split, data_dir)
+    predictor = model_folder.load(model, device_called(device))
+    options = _options(
+        predictor,
+        batch_size=batch_size,
+        stride=stride,
+        dynamic=_table("--dynamic", rate=dynamic, decay=dynamic_decay),
+        cache=_table("--cache", size=cache, weight=cache_weight, flatness=cache_flatness),
     )
-    evaluation = task.evaluate(sequences, title, by_step)
+    if data is None and predictor.data is not None:
+        downloads.fetch(predictor.data.name, data_dir, quiet=as_json)
+    examples, title = (
+        reports.labelled_file(predictor, data)
+        if data
+        else reports.part_of_its_data(predictor, split, data_dir)
+    )
+    evaluation = predictor.evaluate(examples, title, by_step, **options)
     name = data.name if data else str(split)
     if as_json:
-        typer.echo(json.dumps({"task": task.name, **_summary(evaluation, name)}))
+        summary = {"task": predictor.task, "split": name, **evaluation.summary()}
+        typer.echo(json.dumps(summary))
     else:
-        _print(evaluation, name)
+        _print(evaluation, predictor, name)
     folder = out or _folder_of_run(model, name)
     if folder is not None:
         reports.write(evaluation, title, folder)
@@ -68,41 +114,51 @@ def evaluate(
             typer.echo(f"report and pictures in {folder}")
 
 
+def _table(option: str, **values: Any) -> dict[str, Any] | None:
+    """The settings that an option and those beside it stand for; None where it is not given."""
+    from unspool.errors import UnspoolError
+
+    first, *others = values.values()
+    if first is None and any(value is not None for value in others):
+        raise UnspoolError(f"options that go with {option} are given without it; add it")
+    given = {name: value for name, value in values.items() if value is not None}
+    return given or None
+
+
+def _options(predictor: Predictor, **values: Any) -> dict[str, Any]:
+    """What the model's task is to be told, checked."""
+    from unspool.errors import UnspoolError
+
+    given = {name: value for name, value in values.items() if value is not None}
+    known = predictor.evaluation_options
+    unknown = [f"--{name.replace('_', '-')}" for name in given if name not in known.model_fields]
+    if unknown:
+        raise UnspoolError(
+            f"{', '.join(unknown)} is not for models of task {predictor.task!r}; leave it out"
+        )
+    settings = checked(known, **given)
+    return {name: getattr(settings, name) for name in given}
+
+
 def _folder_of_run(model: Path, name: str) -> Path | None:
     """Where a run keeps what evaluate finds; a bare model folder is left as it is."""
     return model / f"evaluation-{name}" if (model / "recipe.toml").is_file() else None
 
 
-def _summary(evaluation: Evaluation, split: str) -> dict[str, Any]:
-    summary = {
-        "split": split,
-        "count": evaluation.count,
-        "loss": evaluation.loss,
-        "accuracy": evaluation.accuracy,
-    }
-    if evaluation.accuracy_by_step is not None:
-        summary["accuracy_by_step"] = evaluation.accuracy_by_step
-    return summary
-
-
-def _print(evaluation: Evaluation, split: str) -> None:
+def _print(evaluation: Evaluation, predictor: Predictor, split: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False, markup=False, emoji=False)  # labels are the user's own
-    table = Table("class", *("precision", "recall", "F1", "count"), box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in evaluation.by_class():
-        shares = (f"{row[figure]:.2%}" for figure in ("precision", "recall", "f1"))
-        table.add_row(row["label"], *shares, f"{row['count']:,}")
-    console.print(table)
-    if evaluation.accuracy_by_step is not None:
-        steps = Table("steps read", "accuracy", box=None, pad_edge=False)
-        for step, accuracy in enumerate(evaluation.accuracy_by_step, start=1):
-            steps.add_row(str(step), f"{accuracy:.2%}")
-        console.print(steps)
+    for found in evaluation.tables():
+        shown = Table(*found.columns, box=None, pad_edge=False)
+        for column in shown.columns[1:]:
+            column.justify = found.align
+        for row in found.rows:
+            shown.add_row(*row)
+        console.print(shown)
+    headline = predictor.headline
     typer.echo(
-        f"{split}: accuracy {evaluation.accuracy:.2%} of {evaluation.count:,}, "
-        f"loss {evaluation.loss:.4f} nats a sequence"
+        f"{split}: {headline.name} {headline.text(evaluation.metrics[headline.name])} of "
+        f"{evaluation.count:,}, loss {evaluation.loss:.4f} nats a {predictor.unit}"
     )

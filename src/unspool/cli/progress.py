@@ -13,7 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from unspool.tasks.task import Totals
+from unspool.tasks.task import Task, Totals
 from unspool.training.report import Observer, Record
 from unspool.training.settings import TrainingSettings
 from unspool.training.state import TrainingState
@@ -37,9 +37,9 @@ class TrainingProgress(Observer):
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:,.0f} sequences/s"),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
-            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
+            TextColumn("{task.fields[figures]}"),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
@@ -50,13 +50,13 @@ class TrainingProgress(Observer):
             total=None,
             epoch=1,
             epochs=settings.epochs,
-            rate=0.0,
-            loss=float("nan"),
-            accuracy=0.0,
+            rate="",
+            figures="",
         )
+        self._judged = 0  # units, since the first step of this sitting
         self._epoch: Totals | None = None
         self._validation: Record | None = None
-        self._first: tuple[int, float] | None = None
+        self._since: float | None = None
 
     def __enter__(self) -> TrainingProgress:
         self._bar.start()
@@ -70,20 +70,21 @@ class TrainingProgress(Observer):
         if math.isfinite(float(totals.loss)):
             self._epoch = totals if self._epoch is None else self._epoch + totals
         progress = state.progress
-        if self._first is None:
-            self._first = progress.step, progress.seconds
+        if self._since is None:
+            self._since = progress.seconds
+        else:
+            self._judged += totals.count
         if progress.step % _REFRESH or self._bar.disable or self._epoch is None:
             return
-        steps, seconds = progress.step - self._first[0], progress.seconds - self._first[1]
+        rate = self._judged / max(progress.seconds - self._since, 1e-9)
         an_epoch = state.task.batches_an_epoch(self._settings.batch_size)
         self._bar.update(
             self._task,
             completed=progress.step,
             total=an_epoch * self._settings.epochs,
             epoch=progress.epoch + 1,
-            rate=steps * self._settings.batch_size / max(seconds, 1e-9),
-            loss=float(self._epoch.mean_loss),
-            accuracy=self._epoch.accuracy,
+            rate=f"{rate:,.0f} {state.task.unit}s/s",
+            figures=_figures(state.task, self._epoch),
         )
 
     def recorded(self, record: Record) -> None:
@@ -93,18 +94,25 @@ class TrainingProgress(Observer):
 
     def epoch_ended(self, state: TrainingState, improved: bool) -> None:
         """Print the epoch's line."""
-        progress = state.progress
+        progress, headline = state.progress, state.task.headline
         width = len(str(self._settings.epochs))
         line = f"epoch {progress.epoch:{width}}/{self._settings.epochs}"
         if self._epoch is not None:
-            loss = float(self._epoch.mean_loss)
-            line += f"  loss {loss:.4f}  accuracy {self._epoch.accuracy:.2%}"
+            line += f"  {_figures(state.task, self._epoch)}"
         if self._validation is not None and self._validation.loss is not None:
-            accuracy = self._validation.metrics["accuracy"]
-            line += f"  validation loss {self._validation.loss:.4f}  accuracy {accuracy:.2%}"
+            figure = self._validation.metrics[headline.name]
+            line += f"  validation loss {self._validation.loss:.4f}"
+            line += f"  {headline.name} {headline.text(figure)}"
             line += " *" if improved else "  "
         line += f"  {progress.seconds:.1f} s"
         if progress.skipped:
             line += f"  ({progress.skipped} batches skipped: gradient not finite)"
         self._console.print(line, soft_wrap=True)
         self._epoch = self._validation = None
+
+
+def _figures(task: Task, totals: Totals) -> str:
+    """Loss and headline metric of what was seen of an epoch."""
+    headline = task.headline
+    figure = headline.text(task.measure(totals)[headline.name])
+    return f"loss {float(totals.mean_loss):.4f}  {headline.name} {figure}"

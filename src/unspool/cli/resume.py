@@ -24,7 +24,8 @@ def resume(
 
     where = device_called(device)
     recipe = runs.recipe_of(run)
-    downloads.fetch(recipe.data.name, data_dir, quiet)
+    downloads.fetch(recipe.data_set, data_dir, quiet)
+    downloads.prepare(recipe, data_dir, quiet)
     with shown(recipe, run, quiet) as observers:
         outcome = runs.resume(run, data_dir=data_dir, device=where, observers=observers)
     if not quiet:

@@ -53,7 +53,8 @@ def train(
 
     named = load(recipe, overrides or [])
     where = device_called(device)
-    downloads.fetch(named.recipe.data.name, data_dir, quiet)
+    downloads.fetch(named.recipe.data_set, data_dir, quiet)
+    downloads.prepare(named.recipe, data_dir, quiet)
     if find_lr:
         _find_lr(named, out, data_dir, where)
         return
@@ -88,8 +89,9 @@ def summarise(outcome: Outcome) -> None:
     epochs = "epoch" if progress.epoch == 1 else "epochs"
     line = f"{progress.epoch} {epochs} in {progress.seconds:.1f} s"
     if outcome.validation is not None:
-        accuracy = outcome.validation["accuracy"]
-        line += f", validation accuracy {accuracy:.2%} (weights of epoch {outcome.kept_epoch})"
+        headline = outcome.headline
+        figure = headline.text(outcome.validation[headline.name])
+        line += f", validation {headline.name} {figure} (weights of epoch {outcome.kept_epoch})"
     typer.echo(line)
     typer.echo(f"model   {folder.model}")
     typer.echo(f"curves  {folder.curves}")

@@ -1,69 +1,62 @@
-"""One training of a classifier, from labelled sequences and checked parameters."""
+"""What a classifier is trained on, from labelled sequences and checked parameters."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
-import torch
-
 from unspool.data.division import divide
-from unspool.data.sequences import Sequences
+from unspool.data.labelled_text import LabelledText
+from unspool.data.labels import type_of
+from unspool.data.sequences import Sequences, naming
 from unspool.data.source import Division
+from unspool.data.vocabulary import Vocabulary
+from unspool.data.vocabulary_fitting import fit
 from unspool.errors import RecipeError
 from unspool.estimators.inputs import Labels
 from unspool.estimators.settings import ClassWeight, SequenceClassifierSettings
-from unspool.tasks.classify import Classify, ClassWeights
-from unspool.training import loop
-from unspool.training.report import Observer, Record
-from unspool.training.state import TrainingState
-
-
-class History(Observer):
-    """Keeps the records of a training, and prints them if asked to."""
-
-    def __init__(self, verbose: bool) -> None:
-        self.records: list[dict[str, Any]] = []
-        self._verbose = verbose
-
-    def recorded(self, record: Record) -> None:
-        """Keep one record."""
-        self.records.append(asdict(record))
-        if self._verbose:
-            loss = float("nan") if record.loss is None else record.loss
-            accuracy = record.metrics["accuracy"]
-            print(f"epoch {record.epoch}  {record.split}  loss {loss:.4f}  accuracy {accuracy:.2%}")
+from unspool.tasks.classify.predictor import LabelPredictor
+from unspool.tasks.classify.training import Classify, ClassWeights
 
 
 def new_task(
-    sequences: Sequences, labels: Labels, settings: SequenceClassifierSettings, seed: int
+    sequences: Sequences | LabelledText,
+    labels: Labels,
+    settings: SequenceClassifierSettings,
+    seed: int,
 ) -> Classify:
-    """Divide the sequences, and draw a new network's weights."""
-    parts = divide(
-        sequences.labels, len(sequences), validation=settings.validation_fraction, test=0.0
+    """Divide the sequences, fit a vocabulary where they are texts, and draw a new network."""
+    share = settings.validation_fraction
+    parts = divide(sequences.labels, len(sequences), validation=share, test=0.0)
+    training, validation, test = (
+        sequences.take(part) for part in (parts.train, parts.validation, parts.test)
     )
-    return Classify.from_division(
-        Division(*(sequences.take(part) for part in (parts.train, parts.validation, parts.test))),
+    vocabulary = None
+    if isinstance(training, LabelledText):
+        vocabulary = fit(training.texts, settings.vocabulary)
+    division = Division(
+        tokens_of(training, vocabulary),
+        tokens_of(validation, vocabulary),
+        tokens_of(test, vocabulary),
+        vocabulary,
+    )
+    predictor = LabelPredictor.untrained(
+        division.training,
         settings.model,
         seed,
         normalise=settings.normalisation,
         objective=settings.objective,
-        class_weights=_weights_by_name(settings.class_weight, labels),
-        title="X",
+        label_type=type_of(labels.classes),
+        vocabulary=vocabulary,
     )
+    weights = _weights_by_name(settings.class_weight, labels)
+    return Classify(predictor, division, class_weights=weights, title="X")
 
 
-def train(
-    task: Classify, settings: SequenceClassifierSettings, seed: int, observer: Observer
-) -> int:
-    """Train with one record an epoch; return the number of epochs."""
-    an_epoch = task.batches_an_epoch(settings.training.batch_size)
-    training = settings.training.model_copy(update={"report_every": an_epoch})
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        state = TrainingState.start(task, training)
-        loop.train(state, training, seed, [observer])
-    return state.progress.epoch
+def tokens_of(sequences: Sequences | LabelledText, vocabulary: Vocabulary | None) -> Sequences:
+    """Sequences as they are, texts as those of their tokens."""
+    if isinstance(sequences, Sequences):
+        return sequences
+    assert vocabulary is not None
+    with naming("X"):
+        return sequences.tokenised(vocabulary)
 
 
 def _weights_by_name(weights: ClassWeight | None, labels: Labels) -> ClassWeights | None:

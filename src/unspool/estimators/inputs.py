@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from unspool.data.labels import to_text
 from unspool.errors import DataError
 
-Form = Literal["table", "array", "list"]
+Form = Literal["table", "array", "list", "text"]
 
 
 def form_of(X: Any) -> Form:
@@ -20,8 +20,11 @@ def form_of(X: Any) -> Form:
 
     A list of arrays is a list of sequences even where all of them have the same length, so that
     what it means does not hang on the lengths. A list of plain lists is what numpy makes of it,
-    as everywhere in scikit-learn; numpy makes nothing of rows of unequal lengths.
+    as everywhere in scikit-learn; numpy makes nothing of rows of unequal lengths. One dimension of
+    strings, a list, an array or a series, is text.
     """
+    if _is_text(X):
+        return "text"
     if isinstance(X, (list, tuple)) and any(_is_array(sequence) for sequence in X):
         return "list"
     try:
@@ -33,6 +36,11 @@ def form_of(X: Any) -> Form:
 
 def _is_array(sequence: Any) -> bool:
     return hasattr(sequence, "__array__") and np.ndim(sequence) > 0
+
+
+def _is_text(X: Any) -> bool:
+    one_dimension = isinstance(X, (list, tuple)) or getattr(X, "ndim", 0) == 1
+    return one_dimension and len(X) > 0 and all(isinstance(text, str) for text in X)
 
 
 class Labels(NamedTuple):

@@ -16,14 +16,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from unspool.data.labels import from_text, to_text, type_of
+from unspool.data.labelled_text import LabelledText
+from unspool.data.labels import from_text, to_text
 from unspool.data.sequences import Sequences
 from unspool.devices import device_called
-from unspool.estimators.fitting import History, new_task, train
-from unspool.estimators.inputs import form_of, read_labels
+from unspool.errors import DataError
+from unspool.estimators.fitting import new_task, tokens_of
+from unspool.estimators.history import History, train
+from unspool.estimators.inputs import Labels, form_of, read_labels
 from unspool.estimators.settings import check, parameters_of
 from unspool.tasks import model_card, model_folder
-from unspool.tasks.classify import Classify
+from unspool.tasks.classify.predictor import LabelPredictor
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -37,6 +40,12 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Read every sequence from both ends.
     input_projection : int, optional
         Size of a linear layer between the features and the first recurrent layer.
+    embedding_size : int, optional
+        For text: numbers that stand for a token; 32 when not given.
+    unit : {"character", "word", "byte", "bpe"}
+        For text: what a token is.
+    vocabulary_size : int, optional
+        For text: tokens at most, the most frequent ones; ``bpe`` needs it.
     dropout : float
         Share of a recurrent layer's outputs that is dropped on the way to the next layer and to
         the answer, in training.
@@ -90,11 +99,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Features of a step; for a table, its columns (which are steps).
     feature_names_in_ : array of str
         The columns' names, where ``X`` was a data frame.
-    task_ : unspool.tasks.classify.Classify
+    predictor_ : unspool.tasks.classify.predictor.LabelPredictor
         The network with its normalisation and labels.
     history_ : list of dict
         Loss, accuracy and more of every epoch, with ``split`` ``train`` or ``validation``. Not
-        there after :func:`load`, like ``n_iter_`` and ``validation_``.
+        there after :func:`unspool.load`, like ``n_iter_`` and ``validation_``.
     n_iter_ : int
         Epochs trained.
     validation_ : dict or None
@@ -106,14 +115,15 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    ``X`` has one of three forms, in :meth:`fit` and wherever else it stands:
+    ``X`` has one of four forms, in :meth:`fit` and wherever else it stands:
 
     - an array ``(N, T, F)``;
     - a list of arrays ``(T_i, F)``, or ``(T_i,)`` as one feature a step, of any lengths;
     - a table ``(N, T)``, an array or data frame, as one feature a step. A network that was
       fitted on a table expects the same columns again, as all of scikit-learn does. Sequences of
       other lengths, such as their first ``t`` steps, are given to it as ``X[:, :t, None]`` or as
-      a list. A folder does not keep the columns: after :func:`load` any number is accepted.
+      a list. A folder does not keep the columns: after :func:`unspool.load` any number is accepted;
+    - a list or series of strings: texts, read token by token.
 
     For a network the number of steps is free: sequences may be shorter or longer than those that
     it was fitted on.
@@ -138,7 +148,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     classes_: NDArray[Any]
     n_features_in_: int
-    task_: Classify
+    predictor_: LabelPredictor
     history_: list[dict[str, Any]]
     n_iter_: int
     validation_: dict[str, float] | None
@@ -151,6 +161,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         bidirectional: bool = False,
         input_projection: int | None = None,
+        embedding_size: int | None = None,
+        unit: str = "character",
+        vocabulary_size: int | None = None,
         dropout: float = 0.0,
         forget_bias: float | None = None,
         objective: str = "end",
@@ -175,6 +188,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.input_projection = input_projection
+        self.embedding_size = embedding_size
+        self.unit = unit
+        self.vocabulary_size = vocabulary_size
         self.dropout = dropout
         self.forget_bias = forget_bias
         self.objective = objective
@@ -232,25 +248,22 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sequences = self._read_new(X)
         labels = read_labels(y, len(sequences))
         seed = int(random.randint(np.iinfo(np.int32).max))
-        task = new_task(replace(sequences, labels=labels.texts), labels, settings, seed)
+        task = new_task(_labelled(sequences, labels), labels, settings, seed)
         task.model.to(device)
-        history = History(settings.verbose)
-        self.n_iter_ = train(task, settings, seed, history)
+        history = History(task.headline, settings.verbose)
+        self.n_iter_ = train(task, settings.training, seed, history)
         self.history_ = history.records
         self.validation_ = task.validate()
-        self._adopt(
-            Classify(task.model, task.classes, task.objective, label_type=type_of(labels.classes)),
-            labels.classes,
-            model_card.write(task, self.validation_ or {}),
-        )
+        card = model_card.write(task.predictor, self.validation_ or {})
+        self._adopt(task.predictor, labels.classes, card)
         return self
 
-    def _adopt(self, task: Classify, classes: NDArray[Any], card: str) -> None:
-        """Answer by this task, which holds no training data, from now on."""
-        task.model.eval()
-        self.task_ = task
+    def _adopt(self, predictor: LabelPredictor, classes: NDArray[Any], card: str) -> None:
+        """Answer by this network from now on."""
+        predictor.model.eval()
+        self.predictor_ = predictor
         self.classes_ = classes
-        outputs = {text: position for position, text in enumerate(task.classes)}
+        outputs = {text: position for position, text in enumerate(predictor.classes)}
         self._outputs = np.array([outputs[text] for text in to_text(classes).tolist()])
         self._card = card
 
@@ -287,7 +300,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             In the order of ``classes_``.
         """
         sequences = self._read(X)
-        return self.task_.probabilities(sequences)[:, self._outputs]
+        return self.predictor_.probabilities(sequences)[:, self._outputs]
 
     def predict_proba_by_step(self, X: Any) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         """The probability of each class after each step, from the steps so far alone.
@@ -300,19 +313,23 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         (N, T, C) array, or list of N arrays (T_i, C)
-            A list where ``X`` is a list of sequences, else an array.
+            A list where ``X`` is a list of sequences or of texts, else an array.
         """
         sequences = self._read(X)
-        beliefs = self.task_.probabilities_by_step(sequences)
+        beliefs = self.predictor_.probabilities_by_step(sequences)
         ordered = [belief[:, self._outputs] for belief in beliefs]
-        return ordered if form_of(X) == "list" else np.stack(ordered)
+        return ordered if form_of(X) in ("list", "text") else np.stack(ordered)
 
     # --- X ---------------------------------------------------------------------------------
 
-    def _read_new(self, X: Any) -> Sequences:
+    def _read_new(self, X: Any) -> Sequences | LabelledText:
         """Take the sequences to learn from, and note what they look like."""
         form = form_of(X)
         self._fitted_on_table = form == "table"
+        if form == "text":
+            self.n_features_in_ = 1
+            self.__dict__.pop("feature_names_in_", None)
+            return LabelledText(tuple(X))
         if form == "table":
             return _check(Sequences.from_array(validate_data(self, X)))
         sequences = _check(_from_array_or_list(X))
@@ -323,19 +340,41 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _read(self, X: Any) -> Sequences:
         """Take sequences to answer about."""
         check_is_fitted(self)
+        reads_text = self.predictor_.vocabulary is not None
+        if (form_of(X) == "text") != reads_text:
+            wanted = "texts" if reads_text else "numbers"
+            raise DataError(f"X holds no {wanted}, expected them as in training")
+        if reads_text:
+            return _check(tokens_of(LabelledText(tuple(X)), self.predictor_.vocabulary))
         if form_of(X) != "table":
             sequences = _from_array_or_list(X)
         elif self._fitted_on_table:
             sequences = Sequences.from_array(validate_data(self, X, reset=False))
         else:
             sequences = Sequences.from_array(check_array(X))
-        self.task_.check_features(_check(sequences), "X")
+        self.predictor_.check_features(_check(sequences), "X")
         return sequences
 
     # --- the model folder ------------------------------------------------------------------
 
+    @classmethod
+    def _of(cls, predictor: LabelPredictor, card: str, device: str) -> SequenceClassifier:
+        """One that answers by a network that was read from a folder."""
+        classifier = cls(
+            **parameters_of(predictor.model.settings),
+            objective=predictor.objective,
+            device=device,
+        )
+        if predictor.vocabulary is not None:
+            classifier.set_params(unit=predictor.vocabulary.unit)
+        classifier.n_features_in_ = predictor.model.num_features
+        classifier._fitted_on_table = False
+        classes = np.unique(from_text(predictor.classes, predictor.label_type))
+        classifier._adopt(predictor, classes, card)
+        return classifier
+
     def save(self, folder: str | Path) -> None:
-        """Write a model folder, which :func:`load` and the command line read.
+        """Write a model folder, which :func:`unspool.load` and the command line read.
 
         It holds the network and its labels, nothing that was pickled, and none of the data.
 
@@ -350,39 +389,15 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If it cannot be written.
         """
         check_is_fitted(self)
-        model_folder.save(self.task_, Path(folder), self._card)
-
-
-def load(folder: str | Path, device: str = "auto") -> SequenceClassifier:
-    """Make a fitted classifier from a run's or a model folder.
-
-    Labels are of the type that ``y`` had, as far as a folder keeps it: numbers are ``int64`` or
-    ``float64``. A run of ``unspool train`` has labels of text. The classifier's parameters are
-    those of the network; those of its training have their defaults.
-
-    Parameters
-    ----------
-    folder : str or Path
-    device : {"auto", "cpu", "cuda"}
-
-    Raises
-    ------
-    ModelFolderError
-        If the folder is incomplete or damaged.
-    """
-    task = model_folder.load(folder, device_called(device))
-    classifier = SequenceClassifier(
-        **parameters_of(task.model.settings), objective=task.objective, device=device
-    )
-    classifier.n_features_in_ = len(task.model.centre)
-    classifier._fitted_on_table = False
-    classes = np.unique(from_text(task.classes, task.label_type))
-    classifier._adopt(task, classes, model_folder.read_card(folder))
-    return classifier
+        model_folder.save(self.predictor_, Path(folder), self._card)
 
 
 def _from_array_or_list(X: Any) -> Sequences:
     return Sequences.from_list(X) if form_of(X) == "list" else Sequences.from_array(X)
+
+
+def _labelled(sequences: Sequences | LabelledText, labels: Labels) -> Sequences | LabelledText:
+    return replace(sequences, labels=labels.texts)
 
 
 def _check(sequences: Sequences) -> Sequences:

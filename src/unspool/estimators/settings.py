@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import ValidationError, field_validator, model_validator
 
 from unspool.data.normalisation import Normalisation
 from unspool.data.source import Share
+from unspool.data.vocabulary import VocabularySettings
 from unspool.errors import RecipeError
 from unspool.models.classifier import ClassifierSettings
 from unspool.settings import Settings, problems
-from unspool.tasks.classify import Objective
+from unspool.tasks.classify.predictor import Objective
 from unspool.training.settings import TrainingSettings
 
-_PLACES = {
-    "cell": "model.cell",
-    "hidden_size": "model.hidden_size",
-    "num_layers": "model.num_layers",
-    "bidirectional": "model.bidirectional",
-    "input_projection": "model.input_projection",
-    "dropout": "model.dropout",
-    "forget_bias": "model.forget_bias",
+TRAINING_PLACES = {
     "epochs": "training.epochs",
     "batch_size": "training.batch_size",
     "optimizer": "training.optimizer.name",
@@ -35,19 +29,35 @@ _PLACES = {
     "clip_norm": "training.clip_norm",
     "patience": "training.patience",
 }
-"""Where a recipe has what is one flat parameter here; all others keep their names."""
+"""Where a recipe has the parameters of a training, which all estimators share."""
 
-_NAMES = {place: name for name, place in _PLACES.items()} | {"training.schedule": "schedule"}
+_PLACES = {
+    "cell": "model.cell",
+    "hidden_size": "model.hidden_size",
+    "num_layers": "model.num_layers",
+    "bidirectional": "model.bidirectional",
+    "embedding_size": "model.embedding_size",
+    "input_projection": "model.input_projection",
+    "unit": "vocabulary.unit",
+    "vocabulary_size": "vocabulary.size",
+    "dropout": "model.dropout",
+    "forget_bias": "model.forget_bias",
+    **TRAINING_PLACES,
+}
+"""Where a recipe has what is one flat parameter here; all others keep their names."""
 
 _ONE_CYCLE_WARMUP = 0.3
 
 ClassWeight = Literal["balanced"] | Mapping[Any, float]
+
+Checked = TypeVar("Checked", bound=Settings)
 
 
 class SequenceClassifierSettings(Settings):
     """The parameters of :class:`unspool.SequenceClassifier`, which documents them."""
 
     model: ClassifierSettings
+    vocabulary: VocabularySettings
     training: TrainingSettings
     objective: Objective
     class_weight: ClassWeight | None
@@ -75,17 +85,40 @@ class SequenceClassifierSettings(Settings):
 
 
 def check(parameters: Mapping[str, Any], title: str) -> SequenceClassifierSettings:
-    """Check an estimator's parameters.
+    """Check a classifier's parameters.
 
     Raises
     ------
     RecipeError
         With everything that is wrong, each by the parameter's own name.
     """
+    return check_flat(SequenceClassifierSettings, with_warmup(parameters), _PLACES, title)
+
+
+def check_flat(
+    settings: type[Checked], parameters: Mapping[str, Any], places: Mapping[str, str], title: str
+) -> Checked:
+    """Check flat parameters by settings that are nested as a recipe's.
+
+    Parameters
+    ----------
+    settings : type of Settings
+    parameters : mapping of str to object
+    places : mapping of str to str
+        Where the settings have what is one flat parameter; all others keep their names.
+    title : str
+        What an error begins with.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong, each by the parameter's own name.
+    """
+    names = {place: name for name, place in places.items()} | {"training.schedule": "schedule"}
     try:
-        return SequenceClassifierSettings.model_validate(_in_tables(_with_warmup(parameters)))
+        return settings.model_validate(_in_tables(parameters, places))
     except ValidationError as error:
-        raise RecipeError(f"{title}: {'; '.join(problems(error, names=_NAMES))}") from error
+        raise RecipeError(f"{title}: {'; '.join(problems(error, names=names))}") from error
 
 
 def parameters_of(settings: ClassifierSettings) -> dict[str, Any]:
@@ -103,18 +136,19 @@ def _are_weights(value: Any) -> bool:
     )
 
 
-def _with_warmup(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def with_warmup(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Let the rate rise in a part of the run where the schedule asks for one."""
     if parameters["warmup"] is not None:
         return dict(parameters)
     rising = _ONE_CYCLE_WARMUP if parameters["schedule"] == "one-cycle" else 0.0
     return {**parameters, "warmup": rising}
 
 
-def _in_tables(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _in_tables(parameters: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
     """Nest flat parameters as a recipe does."""
     nested: dict[str, Any] = {}
     for name, value in parameters.items():
-        *tables, key = _PLACES.get(name, name).split(".")
+        *tables, key = places.get(name, name).split(".")
         table = nested
         for part in tables:
             table = table.setdefault(part, {})

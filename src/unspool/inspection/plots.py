@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -12,34 +13,40 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from unspool.tasks.classify.evaluation import LabelEvaluation
 from unspool.tasks.evaluation import Evaluation
+from unspool.tasks.metric import Metric
 
 _TRAINING, _VALIDATION = "#8a8a8a", "#1668b8"
 
 
-def curves(records: Sequence[Mapping[str, Any]], title: str) -> bytes:
-    """Draw loss and accuracy of training and validation against the steps.
+def curves(records: Sequence[Mapping[str, Any]], title: str, headline: Metric, unit: str) -> bytes:
+    """Draw loss and headline metric of training and validation against the steps.
 
     Parameters
     ----------
     records : sequence of mapping
         The records of a metrics.jsonl.
     title : str
+    headline : Metric
+    unit : str
+        What the loss is a mean over, such as ``sequence``.
     """
     title = _short(title, 40)
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _curve(left, records, lambda record: record["loss"])
-    left.set(title="loss", xlabel="step", ylabel="nats a sequence")
+    left.set(title="loss", xlabel="step", ylabel=f"nats a {unit}")
     left.set_ylim(bottom=0)
-    _curve(right, records, lambda record: record["metrics"].get("accuracy"))
-    right.set(title="accuracy", xlabel="step")
-    right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    _curve(right, records, lambda record: record["metrics"].get(headline.name))
+    right.set(title=headline.label, xlabel="step")
+    if headline.in_per_cent:
+        right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     judged = [r for r in records if r["split"] == "validation" and r["loss"] is not None]
     if judged:
         best = min(judged, key=lambda record: record["loss"])
-        accuracy = best["metrics"]["accuracy"]
-        title += f": lowest validation loss after epoch {best['epoch']}, accuracy {accuracy:.2%}"
+        value = headline.text(best["metrics"][headline.name])
+        title += f": lowest validation loss after epoch {best['epoch']}, {headline.name} {value}"
         for axes in (left, right):
             axes.axvline(best["step"], color=_VALIDATION, lw=0.8, ls=":")
     figure.suptitle(title, parse_math=False)
@@ -58,7 +65,30 @@ def _curve(axes: Axes, records: Sequence[Mapping[str, Any]], value: Any) -> None
         axes.legend()
 
 
-def confusion(evaluation: Evaluation, title: str) -> bytes:
+@singledispatch
+def pictures(evaluation: Evaluation, title: str) -> dict[str, bytes | None]:
+    """Draw what can be drawn of an evaluation.
+
+    Returns
+    -------
+    dict
+        A picture, or None for one that was not asked for, by the name of its file. It is empty for
+        a task that has registered no pictures of its own.
+    """
+    del evaluation, title
+    return {}
+
+
+@pictures.register
+def _(evaluation: LabelEvaluation, title: str) -> dict[str, bytes | None]:
+    asked = evaluation.accuracy_by_step is not None
+    return {
+        "confusion.png": confusion(evaluation, title),
+        "accuracy-by-step.png": accuracy_by_step(evaluation, title) if asked else None,
+    }
+
+
+def confusion(evaluation: LabelEvaluation, title: str) -> bytes:
     """Draw which class was taken for which, mistakes coloured by their share of the true class."""
     matrix = evaluation.confusion
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # (C, C)
@@ -93,7 +123,7 @@ def confusion(evaluation: Evaluation, title: str) -> bytes:
     return _png(figure)
 
 
-def accuracy_by_step(evaluation: Evaluation, title: str) -> bytes:
+def accuracy_by_step(evaluation: LabelEvaluation, title: str) -> bytes:
     """Draw the accuracy against the number of steps read."""
     accuracies = evaluation.accuracy_by_step
     assert accuracies is not None

@@ -10,10 +10,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from unspool.nn import GRU, LSTM, RNN
+from unspool.errors import RecipeError
+from unspool.models.cells import CELLS, Recurrent
 from unspool.settings import Settings
 
-CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+_EMBEDDING_SIZE = 32
 
 
 class ClassifierSettings(Settings):
@@ -22,6 +23,8 @@ class ClassifierSettings(Settings):
     Parameters
     ----------
     cell : {"lstm", "gru", "rnn"}
+    embedding_size : int, optional
+        For text: numbers that stand for a token; 32 when not given.
     input_projection : int, optional
         Size of a linear layer between the features and the first recurrent layer.
     hidden_size, num_layers : int
@@ -38,6 +41,7 @@ class ClassifierSettings(Settings):
     """
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    embedding_size: Annotated[int, Field(ge=1, le=65536)] | None = None
     input_projection: Annotated[int, Field(ge=1, le=65536)] | None = None
     hidden_size: Annotated[int, Field(ge=1, le=65536)] = 128
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
@@ -60,27 +64,53 @@ class Classifier(nn.Module):
     ----------
     num_features, num_classes : int
     settings : ClassifierSettings
+    num_tokens : int, optional
+        For text, of which the one feature is a token's number: the size of the vocabulary. An
+        embedding then stands in the normalisation's place.
 
     Attributes
     ----------
     centre, scale : (F,) tensors
-        The normalisation ``(x - centre) / scale``, part of the state dict.
+        The normalisation ``(x - centre) / scale``, part of the state dict; not there for text.
+
+    Raises
+    ------
+    RecipeError
+        If the settings are for text and the sequences are not.
     """
 
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, num_features: int, num_classes: int, settings: ClassifierSettings) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        num_classes: int,
+        settings: ClassifierSettings,
+        num_tokens: int | None = None,
+    ) -> None:
         super().__init__()
         self.settings = settings
-        self.register_buffer("centre", torch.zeros(num_features))
-        self.register_buffer("scale", torch.ones(num_features))
+        self.num_features = num_features
+        self.embedding = None
+        if num_tokens is not None:
+            size = settings.embedding_size or _EMBEDDING_SIZE
+            self.embedding = nn.Embedding(num_tokens, size)
+        elif settings.embedding_size is not None:
+            raise RecipeError(
+                "model.embedding_size is for text, the sequences are of numbers; leave it out, or "
+                "say by data.vocabulary what the tokens are"
+            )
+        else:
+            size = num_features
+            self.register_buffer("centre", torch.zeros(num_features))
+            self.register_buffer("scale", torch.ones(num_features))
         self.projection = (
-            nn.Linear(num_features, settings.input_projection)
+            nn.Linear(size, settings.input_projection)
             if settings.input_projection
             else nn.Identity()
         )
-        self.recurrent = self._layers(settings.input_projection or num_features, settings)
+        self.recurrent = self._layers(settings.input_projection or size, settings)
         self.dropout = nn.Dropout(settings.dropout)
         directions = 2 if settings.bidirectional else 1
         self.head = nn.Linear(directions * settings.hidden_size, num_classes)
@@ -89,9 +119,11 @@ class Classifier(nn.Module):
             nn.init.zeros_(self.head.bias)
 
     @staticmethod
-    def _layers(input_size: int, settings: ClassifierSettings) -> RNN | LSTM | GRU:
-        extra = {"forget_bias": settings.forget_bias} if settings.cell == "lstm" else {}
-        layers: RNN | LSTM | GRU = CELLS[settings.cell](
+    def _layers(input_size: int, settings: ClassifierSettings) -> Recurrent:
+        extra: dict[str, Any] = (
+            {"forget_bias": settings.forget_bias} if settings.cell == "lstm" else {}
+        )
+        layers: Recurrent = CELLS[settings.cell](
             input_size,
             settings.hidden_size,
             settings.num_layers,
@@ -113,7 +145,7 @@ class Classifier(nn.Module):
         Parameters
         ----------
         x : (B, T, F) tensor
-            Right-padded; any number type.
+            Right-padded; any number type. For text F is 1, a token's number.
         lengths : (B,) int64 tensor, optional
             Valid steps of each sequence; all ``T`` when not given.
 
@@ -158,8 +190,11 @@ class Classifier(nn.Module):
         return self._logits(held)
 
     def _unroll(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        normal = (x.to(self.scale.dtype) - self.centre) / self.scale
-        return self.recurrent(self.projection(normal), lengths=lengths)  # type: ignore[no-any-return]
+        if self.embedding is not None:
+            read = self.embedding(x[:, :, 0].long())  # (B, T, size of the embedding)
+        else:
+            read = (x.to(self.scale.dtype) - self.centre) / self.scale
+        return self.recurrent(self.projection(read), lengths=lengths)  # type: ignore[no-any-return]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return self.head(self.dropout(hidden))  # type: ignore[no-any-return]

@@ -5,38 +5,58 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from unspool.errors import RecipeError
 from unspool.recipes.shipped import text_of
 from unspool.settings import problems
-from unspool.tasks.classify import ClassifySettings
+from unspool.tasks import registry
+from unspool.tasks.task import TaskSettings
 from unspool.training.settings import TrainingSettings
 
 
-class Recipe(ClassifySettings):
-    """A complete description of a run.
+def _known_task(name: object) -> object:
+    if registry.find(name) is None:
+        known = " or ".join(map(repr, registry.TASKS))
+        raise PydanticCustomError("unknown_task", "{known}", {"known": known})
+    return name
+
+
+class Recipe(TaskSettings):
+    """A complete description of a run: what all recipes have.
+
+    The rest is the task's own, see :func:`recipe_type`.
 
     Parameters
     ----------
-    task : {"classify"}
+    task : str
+        A name of the registry.
     seed : int
         Decides the first weights, the order of the batches, augmentation and dropout.
     training : TrainingSettings
     """
 
-    task: Literal["classify"]
+    task: Annotated[str, BeforeValidator(_known_task)]
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
     def _validation_is_there_to_be_watched(self) -> Recipe:
         name = self.training.watching_validation
-        if name and self.data.validation == 0:
+        if name and not self.has_validation:
             raise ValueError(
                 f"training {name} watches the validation part, expected data.validation above 0, "
                 "such as 0.1"
@@ -48,6 +68,33 @@ class Recipe(ClassifySettings):
         values = self.model_dump(mode="json", exclude_none=True)
         leading = {key: values.pop(key) for key in ("task", "seed")}
         return tomli_w.dumps({**leading, **values})
+
+
+class _UnknownPart(TaskSettings):
+    """Stands in for a task that nobody knows, so that the rest is checked all the same."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    data: Any
+
+
+def recipe_type(task: object) -> type[Recipe]:
+    """The recipes of a task: its own part, and what all recipes have.
+
+    Parameters
+    ----------
+    task : object
+        What was given as the task's name.
+    """
+    kind = registry.find(task)
+    return _with_part(kind.settings if kind else _UnknownPart)
+
+
+@cache
+def _with_part(part: type[TaskSettings]) -> type[Recipe]:
+    bases: tuple[type[Any], ...] = (Recipe, part)
+    recipe: type[Recipe] = create_model("Recipe", __base__=bases)
+    return recipe
 
 
 @dataclass(frozen=True)
@@ -88,10 +135,11 @@ def check(values: dict[str, Any], title: str) -> Recipe:
     RecipeError
         With everything that is wrong, in one line.
     """
+    recipe = recipe_type(values.get("task"))
     try:
-        return Recipe.model_validate(values)
+        return recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{title}: {'; '.join(problems(error, Recipe))}") from error
+        raise RecipeError(f"{title}: {'; '.join(problems(error, recipe))}") from error
 
 
 def _read(source: str | Path) -> tuple[str, dict[str, Any]]:

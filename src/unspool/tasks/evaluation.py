@@ -1,90 +1,55 @@
-"""How well a classifier's answers agree with the true labels."""
+"""How well a model answers, on one part of some data."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Figures of one part of the data.
+class Table(NamedTuple):
+    """Figures for people to read.
 
     Parameters
     ----------
-    classes : tuple of str
-    count : int
-        Sequences judged.
-    loss : float
-        Mean negative log-likelihood of the true labels, nats a sequence.
-    accuracy : float
-    confusion : (C, C) array of int
-        How often the class of the row was taken for that of the column.
-    accuracy_by_step : list of float, optional
-        Accuracy after 1, 2, … steps.
+    columns : tuple of str
+    rows : sequence of tuple of str
+    align : {"left", "right"}
+        Where all columns but the first stand.
     """
 
-    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    align: Literal["left", "right"] = "right"
+
+
+class Evaluation(ABC):
+    """What every task's evaluation tells.
+
+    Attributes
+    ----------
+    count : int
+        How many units were judged: sequences, tokens, whatever the task counts in.
+    loss : float
+        Mean negative log-likelihood, nats a unit.
+    """
+
     count: int
     loss: float
-    accuracy: float
-    confusion: NDArray[np.int64]
-    accuracy_by_step: list[float] | None = None
 
-    @classmethod
-    def of(
-        cls,
-        classes: Sequence[str],
-        probabilities: NDArray[np.float64],
-        targets: NDArray[np.int64],
-        accuracy_by_step: list[float] | None = None,
-    ) -> Evaluation:
-        """Judge probabilities ``(N, C)`` by the true classes ``(N,)``."""
-        count = len(targets)
-        answers = probabilities.argmax(1)
-        true = probabilities[np.arange(count), targets]
-        # The smallest positive number stands in for a probability that underflowed.
-        loss = -np.log(np.maximum(true, np.finfo(np.float64).tiny)).sum() / count
-        return cls(
-            tuple(classes),
-            count,
-            float(loss),
-            float((answers == targets).sum() / count),
-            _confusion(targets, answers, len(classes)),
-            accuracy_by_step,
-        )
+    @property
+    @abstractmethod
+    def metrics(self) -> dict[str, float]:
+        """Each of the task's metrics by name."""
 
-    def by_class(self) -> list[dict[str, Any]]:
-        """Precision, recall, F1 and count of each class; 0 where nothing was so called."""
-        from sklearn.metrics import precision_recall_fscore_support  # takes a second to import
+    def summary(self) -> dict[str, Any]:
+        """The figures of the whole, fit for JSON."""
+        return {"count": self.count, "loss": self.loss, **self.metrics}
 
-        rows, columns = np.nonzero(self.confusion)
-        figures = precision_recall_fscore_support(
-            rows,
-            columns,
-            labels=range(len(self.classes)),
-            sample_weight=self.confusion[rows, columns],
-            zero_division=0,
-        )
-        return [
-            {
-                "label": label,
-                "precision": float(precision),
-                "recall": float(recall),
-                "f1": float(f1),
-                "count": int(count),
-            }
-            for label, precision, recall, f1, count in zip(self.classes, *figures, strict=True)
-        ]
+    def report(self) -> dict[str, Any]:
+        """All figures, fit for JSON."""
+        return self.summary()
 
-
-def _confusion(
-    targets: NDArray[np.int64], answers: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
-    """Count how often each class was taken for each, ``(C, C)``."""
-    pairs = np.bincount(targets * classes + answers, minlength=classes * classes)
-    return pairs.reshape(classes, classes)
+    def tables(self) -> list[Table]:
+        """What is printed above the last line, which tells the loss and the headline metric."""
+        return []

@@ -1,4 +1,7 @@
-"""A trained model on disk: config.json, model.safetensors, README.md; nothing is ever pickled."""
+"""A trained model on disk, of which nothing is ever pickled.
+
+config.json, model.safetensors and README.md; and vocabulary.json, where it reads text.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,25 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 import unspool
-from unspool.errors import ModelFolderError
+from unspool.data.vocabulary import Vocabulary
+from unspool.errors import DataError, ModelFolderError
 from unspool.settings import problems
 from unspool.storage import replacing_folder
-from unspool.tasks.classify import Classify, ClassifyDescription
-from unspool.tasks.task import Task
+from unspool.tasks import registry
+from unspool.tasks.predictor import Description, Predictor
 
 FORMAT = 1
 _CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
-_DESCRIPTIONS = {"classify": ClassifyDescription}
+_VOCABULARY = "vocabulary.json"
 _LARGEST_CONFIG = 64 * 2**20  # bytes
 
 
-def save(task: Task, folder: Path, card: str) -> None:
+def save(predictor: Predictor, folder: Path, card: str) -> None:
     """Write a model folder whole, or leave what was there.
 
     Parameters
     ----------
-    task : Task
+    predictor : Predictor
     folder : Path
     card : str
         The model card, in Markdown.
@@ -43,20 +47,23 @@ def save(task: Task, folder: Path, card: str) -> None:
     """
     config = {
         "format": FORMAT,
-        "task": task.name,
-        **task.description(),
+        "task": predictor.task,
+        **predictor.description(),
         "versions": {
             "unspool": unspool.__version__,
             "torch": str(torch.__version__),
             "numpy": np.__version__,
         },
     }
-    weights = {name: value.contiguous().cpu() for name, value in task.model.state_dict().items()}
+    state = predictor.model.state_dict()
+    weights = {name: value.contiguous().cpu() for name, value in state.items()}
     text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-    with replacing_folder(folder, (_CONFIG, _WEIGHTS, _CARD)) as aside:
+    with replacing_folder(folder, (_CONFIG, _WEIGHTS, _CARD, _VOCABULARY)) as aside:
         (aside / _CONFIG).write_text(text, encoding="utf-8")
         (aside / _WEIGHTS).write_bytes(safetensors.torch.save(weights))
         (aside / _CARD).write_text(card, encoding="utf-8")
+        if predictor.vocabulary is not None:
+            (aside / _VOCABULARY).write_text(predictor.vocabulary.to_json(), encoding="utf-8")
 
 
 def find(path: str | Path) -> Path:
@@ -79,7 +86,7 @@ def find(path: str | Path) -> Path:
     raise ModelFolderError(f"{given} holds no {_CONFIG}, expected a run or a model folder{hint}")
 
 
-def load(path: str | Path, device: torch.device | str = "cpu") -> Classify:
+def load(path: str | Path, device: torch.device | str = "cpu") -> Predictor:
     """Read a model from a run's or a model folder, whoever made it.
 
     Names and sizes of all tensors are compared with what config.json calls for before any of
@@ -91,10 +98,10 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Classify:
         If a file is missing, damaged, or does not fit the others.
     """
     folder = find(path)
-    task = _described(folder / _CONFIG).task()
-    _load_weights(task.model, folder / _WEIGHTS)
-    task.model.to(device).eval()
-    return task
+    predictor = _described(folder / _CONFIG).predictor(_vocabulary(folder / _VOCABULARY))
+    _load_weights(predictor.model, folder / _WEIGHTS)
+    predictor.model.to(device).eval()
+    return predictor
 
 
 def read_card(path: str | Path) -> str:
@@ -103,7 +110,7 @@ def read_card(path: str | Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
-def _described(path: Path) -> ClassifyDescription:
+def _described(path: Path) -> Description:
     config = _json(path)
     if not isinstance(config, dict):
         raise ModelFolderError(f"{path} holds a {type(config).__name__}, expected an object")
@@ -113,16 +120,26 @@ def _described(path: Path) -> ClassifyDescription:
             f"{path} has format {found!r}, expected {FORMAT}; "
             "use the version of unspool that wrote it"
         )
-    task = config.pop("task", None)
-    if not isinstance(task, str) or task not in _DESCRIPTIONS:
+    name = config.pop("task", None)
+    kind = registry.find(name)
+    if kind is None:
         raise ModelFolderError(
-            f"{path} is of task {task!r}, expected one of {', '.join(_DESCRIPTIONS)}"
+            f"{path} is of task {name!r}, expected one of {', '.join(registry.TASKS)}"
         )
     config.pop("versions", None)
     try:
-        return _DESCRIPTIONS[task].model_validate(config)
+        return kind.description.model_validate(config)
     except ValidationError as error:
         raise ModelFolderError(f"{path}: {'; '.join(problems(error))}") from error
+
+
+def _vocabulary(path: Path) -> Vocabulary | None:
+    if not path.exists():
+        return None
+    try:
+        return Vocabulary.load(path)
+    except DataError as error:
+        raise ModelFolderError(str(error)) from error
 
 
 def _json(path: Path) -> Any:

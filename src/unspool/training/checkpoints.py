@@ -15,7 +15,7 @@ from torch import Tensor
 from unspool.errors import ModelFolderError
 from unspool.storage import replacing_folder
 from unspool.training.report import Observer
-from unspool.training.state import TrainingState
+from unspool.training.state import TrainingState, part_of
 
 _TENSORS, _NUMBERS = "state.safetensors", "state.json"
 _NEWEST_KEPT = 2
@@ -79,12 +79,7 @@ class Checkpoints(Observer):
             return None
         for folder in self._newest_first():
             if _numbers(folder)["progress"]["epoch"] == best_epoch:
-                tensors = _tensors(folder)
-                return {
-                    name.removeprefix("model."): tensor
-                    for name, tensor in tensors.items()
-                    if name.startswith("model.")
-                }
+                return part_of(_tensors(folder), "model")
         raise ModelFolderError(
             f"{self._folder} lacks the checkpoint of epoch {best_epoch}, the best one, expected "
             "beside the newest; start the run again with unspool train"

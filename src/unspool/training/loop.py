@@ -10,13 +10,14 @@
    nothing chose among them.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 
-from unspool.data.batches import Batch
 from unspool.errors import TrainingError
-from unspool.tasks.task import Totals
+from unspool.tasks.task import Batch, Task, Totals
+from unspool.training.averaging import learning
 from unspool.training.optimization import clip_gradients
 from unspool.training.precision import computing_in
 from unspool.training.report import Observer, Record
@@ -49,17 +50,18 @@ def train(
         task.model.train()
         recent: list[Totals] = []
         batches = task.training_batches(settings.batch_size, seed, progress.epoch)
-        for position, batch in enumerate(batches):
-            totals = _step(state, settings, batch, position)
-            state.tick()
-            recent.append(totals)
-            for observer in observers:
-                observer.stepped(state, totals)
-            if progress.step % settings.report_every == 0:
-                _tell(observers, Record.of(state, "train", _metrics(recent)))
-                recent = []
+        with learning(state.optimizer):
+            for position, batch in enumerate(batches):
+                totals = _step(state, settings, batch, position)
+                state.tick()
+                recent.append(totals)
+                for observer in observers:
+                    observer.stepped(state, totals)
+                if progress.step % settings.report_every == 0:
+                    _tell(observers, Record.of(state, "train", _figures(task, recent)))
+                    recent = []
         if recent:
-            _tell(observers, Record.of(state, "train", _metrics(recent)))
+            _tell(observers, Record.of(state, "train", _figures(task, recent)))
         validation = task.validate()
         state.tick()
         if validation is not None:
@@ -76,7 +78,7 @@ def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, positi
     state.optimizer.zero_grad(set_to_none=True)
     with computing_in(settings.precision, state.task.device):
         totals = state.task.loss(batch)
-    totals.mean_loss.backward()  # type: ignore[no-untyped-call]
+    totals.objective.backward()  # type: ignore[no-untyped-call]
     norm = clip_gradients(state.task.model, settings.clip_norm)
     progress = state.progress
     if bool(norm.isfinite() & totals.loss.isfinite()):
@@ -90,21 +92,21 @@ def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, positi
                 f"loss or gradient was not finite for {progress.skipped_in_row} batches in a row, "
                 f"the last one batch {position + 1} of epoch {progress.epoch + 1} (loss "
                 f"{float(totals.mean_loss.detach()):g}); the weights are those before them. Lower "
-                "training.optimizer.lr, set training.clip_norm, or look at these sequences: "
-                f"{batch.indices[:8].tolist()}"
+                "training.optimizer.lr, set training.clip_norm, or look at "
+                f"{state.task.examples(batch)}"
             )
     progress.step += 1
     state.schedule.after_step()
     return totals.detached()
 
 
-def _metrics(totals: Sequence[Totals]) -> dict[str, float]:
-    """Loss and accuracy over several batches, leaving out those that could not be used."""
+def _figures(task: Task, totals: Sequence[Totals]) -> dict[str, float]:
+    """Loss and metrics over several batches, leaving out those that could not be used."""
     usable = [part for part in totals if bool(torch.isfinite(part.loss))]
     if not usable:
-        return {"loss": float("nan"), "accuracy": float("nan")}
+        return dict.fromkeys(("loss", *task.metric_names), math.nan)
     whole = sum(usable[1:], start=usable[0])
-    return {"loss": float(whole.mean_loss), "accuracy": whole.accuracy}
+    return {"loss": float(whole.mean_loss), **task.measure(whole)}
 
 
 def _tell(observers: Sequence[Observer], record: Record) -> None:

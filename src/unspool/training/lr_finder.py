@@ -7,9 +7,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from unspool.data.batches import Batch
 from unspool.errors import TrainingError
-from unspool.tasks.task import Task
+from unspool.tasks.task import Batch, Task
 from unspool.training import precision
 from unspool.training.optimization import clip_gradients
 from unspool.training.settings import TrainingSettings
@@ -59,9 +58,9 @@ def find_lr(task: Task, settings: TrainingSettings, seed: int, steps: int = 150)
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
         with precision.computing_in(settings.precision, task.device):
-            mean = task.loss(batch).mean_loss
-        mean.backward()  # type: ignore[no-untyped-call]
-        loss = float(mean.detach())
+            totals = task.loss(batch)
+        totals.objective.backward()  # type: ignore[no-untyped-call]
+        loss = float(totals.mean_loss.detach())
         norm = clip_gradients(task.model, settings.clip_norm)
         if not (math.isfinite(loss) and bool(norm.isfinite())):
             break

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from unspool.settings import Settings
+from unspool.training.averaging import NonMonotonicASGD
 
 Positive = Annotated[float, Field(gt=0)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
@@ -24,7 +25,9 @@ class OptimizerSettings(Settings):
 
     Parameters
     ----------
-    name : {"adamw", "adam", "sgd", "rmsprop"}
+    name : {"adamw", "adam", "sgd", "rmsprop", "nt-asgd"}
+        ``nt-asgd`` is SGD that averages its weights once the validation loss has stopped falling
+        (Merity et al. 2018, arXiv 1708.02182).
     lr : float
         Learning rate; with a schedule, its highest value.
     weight_decay : float
@@ -32,13 +35,17 @@ class OptimizerSettings(Settings):
         Decay rates of Adam's and AdamW's averages (Kingma & Ba 2015, arXiv 1412.6980).
     momentum : float
         For SGD and RMSprop.
+    non_monotonic : int
+        For ``nt-asgd``: averaging begins after an epoch whose validation loss is above the lowest
+        of all but the last so many epochs before it.
     """
 
-    name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
+    name: Literal["adamw", "adam", "sgd", "rmsprop", "nt-asgd"] = "adamw"
     lr: Positive = 0.003
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: Annotated[tuple[Momentum, Momentum], Field(strict=False)] = (0.9, 0.999)
     momentum: Momentum = 0.0
+    non_monotonic: Annotated[int, Field(ge=1)] = 5
 
     def build(self, model: nn.Module) -> Optimizer:
         """Make the optimiser for all parameters of a model."""
@@ -53,6 +60,8 @@ class OptimizerSettings(Settings):
                 return torch.optim.SGD(parameters, momentum=self.momentum, fused=True, **shared)
             case "rmsprop":
                 return torch.optim.RMSprop(parameters, momentum=self.momentum, **shared)
+            case "nt-asgd":
+                return NonMonotonicASGD(parameters, patience=self.non_monotonic, **shared)
 
 
 class ScheduleSettings(Settings):
@@ -64,8 +73,8 @@ class ScheduleSettings(Settings):
         ``cosine``: down to ``final`` along half a cosine (Loshchilov & Hutter 2017, arXiv
         1608.03983). ``one-cycle``: up, then down to almost nothing, with Adam's first beta (or
         the momentum) moving the other way (Smith & Topin 2018, arXiv 1708.07120). ``step``:
-        times ``factor`` every ``every`` epochs. ``plateau``: times ``factor`` after ``every``
-        epochs without a lower validation loss.
+        after ``start`` epochs times ``factor``, and again every ``every`` epochs. ``plateau``:
+        times ``factor`` after ``every`` epochs without a lower validation loss.
     warmup : float
         Share of the run in which the rate rises from almost nothing to its highest value; for
         ``one-cycle`` its rising part.
@@ -73,6 +82,8 @@ class ScheduleSettings(Settings):
         For ``cosine``: the last rate, as a share of the highest.
     factor, every : float, int
         For ``step`` and ``plateau``.
+    start : int, optional
+        For ``step``; ``every`` when not given.
     """
 
     name: Literal["constant", "cosine", "one-cycle", "step", "plateau"] = "constant"
@@ -80,6 +91,7 @@ class ScheduleSettings(Settings):
     final: Annotated[float, Field(ge=0, le=1)] = 0.0
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     every: Annotated[int, Field(ge=1)] = 1
+    start: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> ScheduleSettings:
@@ -87,6 +99,8 @@ class ScheduleSettings(Settings):
             raise ValueError("one-cycle needs warmup above 0, the share of its rising part")
         if self.name == "plateau" and self.warmup > 0:
             raise ValueError("plateau knows no warmup; leave it out, or use another schedule")
+        if self.start is not None and self.name != "step":
+            raise ValueError(f"start is for the schedule 'step', got {self.name!r}; leave it out")
         return self
 
     def build(self, optimizer: Optimizer, steps_an_epoch: int, epochs: int) -> Schedule:
@@ -120,7 +134,8 @@ class ScheduleSettings(Settings):
                 done = (step - rising) / max(steps - rising, 1)
                 return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(done, 1))) / 2
             if self.name == "step":
-                return float(self.factor ** (step // (steps_an_epoch * self.every)))
+                waited = step // steps_an_epoch - (self.start or self.every)
+                return float(self.factor ** max(waited // self.every + 1, 0))
             return 1.0
 
         return factor

@@ -31,7 +31,7 @@ class Record:
     loss : float, optional
         Nats a position; None where no batch had a finite loss.
     metrics : dict
-        Accuracy and what else the task measures; with ``train`` also the learning rate ``lr``
+        What else the task measures, such as accuracy; with ``train`` also the learning rate ``lr``
         and the number of batches ``skipped`` so far.
     """
 

@@ -55,4 +55,6 @@ class TrainingSettings(Settings):
         """What among these settings would wait in vain for a validation loss, if anything."""
         if self.patience is not None:
             return "patience"
+        if self.optimizer.name == "nt-asgd":
+            return "optimizer 'nt-asgd'"
         return "schedule 'plateau'" if self.schedule.name == "plateau" else None

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from unspool.tasks.task import Task
 from unspool.training import precision
+from unspool.training.averaging import NonMonotonicASGD
 from unspool.training.optimization import Schedule
 from unspool.training.settings import TrainingSettings
 
@@ -85,6 +86,8 @@ class TrainingState:
         self.schedule.after_epoch(loss)
         if not math.isfinite(loss):
             return False
+        if isinstance(self.optimizer, NonMonotonicASGD):
+            self.optimizer.after_epoch(loss)
         if progress.best_loss is not None and loss >= progress.best_loss:
             return False
         progress.best_loss, progress.best_epoch = loss, progress.epoch
@@ -107,8 +110,9 @@ class TrainingState:
     # --- to and from tensors and plain numbers ---------------------------------------------
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, the optimiser's averages and the random state, by name."""
+        """Weights, what the task carries, the optimiser's averages, the random state, by name."""
         found = {f"model.{name}": value for name, value in self.task.model.state_dict().items()}
+        found |= {f"task.{name}": value for name, value in self.task.state_dict().items()}
         for index, averages in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": value for name, value in averages.items()}
         found["random.cpu"] = torch.get_rng_state()
@@ -131,18 +135,12 @@ class TrainingState:
         best_weights: dict[str, Tensor] | None,
     ) -> None:
         """Go on from what :meth:`tensors` and :meth:`numbers` gave."""
-        model = {
-            name.removeprefix("model."): value
-            for name, value in tensors.items()
-            if name.startswith("model.")
-        }
         averages: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            if part == "optimizer":
-                index, _, key = rest.partition(".")
-                averages.setdefault(int(index), {})[key] = value
-        self.task.model.load_state_dict(model)
+        for name, value in part_of(tensors, "optimizer").items():
+            index, _, key = name.partition(".")
+            averages.setdefault(int(index), {})[key] = value
+        self.task.model.load_state_dict(part_of(tensors, "model"))
+        self.task.load_state_dict(part_of(tensors, "task"))
         self.optimizer.load_state_dict({"state": averages, "param_groups": numbers["optimizer"]})
         self.schedule.load_state_dict(numbers["schedule"])
         self.progress = Progress(**numbers["progress"])
@@ -151,3 +149,13 @@ class TrainingState:
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"])
         self._since = time.perf_counter()
+
+
+def part_of(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    """What :meth:`TrainingState.tensors` gave of one part, ``model`` or another."""
+    prefix = f"{part}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

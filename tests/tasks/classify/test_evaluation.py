@@ -9,7 +9,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from unspool.tasks.evaluation import Evaluation
+from unspool.tasks.classify.evaluation import LabelEvaluation
 
 
 @given(st.integers(1, 40), st.integers(2, 6), st.integers(0, 2**32 - 1))
@@ -17,7 +17,7 @@ def test_figures_are_those_of_scikit_learn(count, classes, seed):
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.ones(classes), count)
     targets = random.integers(0, classes, count)
-    evaluation = Evaluation.of([str(c) for c in range(classes)], probabilities, targets)
+    evaluation = LabelEvaluation.of([str(c) for c in range(classes)], probabilities, targets)
     answers = probabilities.argmax(1)
     assert evaluation.count == count == evaluation.confusion.sum()
     assert evaluation.accuracy == pytest.approx(accuracy_score(targets, answers))
@@ -35,13 +35,13 @@ def test_figures_are_those_of_scikit_learn(count, classes, seed):
 
 
 def test_a_probability_that_underflowed_gives_a_large_and_finite_loss():
-    evaluation = Evaluation.of(["a", "b"], np.array([[1.0, 0.0]]), np.array([1]))
+    evaluation = LabelEvaluation.of(["a", "b"], np.array([[1.0, 0.0]]), np.array([1]))
     assert 700 < evaluation.loss < 710
     assert evaluation.accuracy == 0
 
 
 def test_a_class_that_is_not_there_has_zeros():
-    evaluation = Evaluation.of(["a", "b"], np.array([[0.9, 0.1]]), np.array([0]))
+    evaluation = LabelEvaluation.of(["a", "b"], np.array([[0.9, 0.1]]), np.array([0]))
     assert evaluation.by_class()[1] == {
         "label": "b",
         "precision": 0,
@@ -52,6 +52,6 @@ def test_a_class_that_is_not_there_has_zeros():
 
 
 def test_a_single_class():
-    evaluation = Evaluation.of(["only"], np.ones((3, 1)), np.zeros(3, np.int64))
+    evaluation = LabelEvaluation.of(["only"], np.ones((3, 1)), np.zeros(3, np.int64))
     assert (evaluation.loss, evaluation.accuracy, evaluation.confusion.tolist()) == (0, 1, [[3]])
     assert evaluation.by_class()[0]["recall"] == 1

@@ -9,7 +9,7 @@ from unspool.data.batches import Batches
 from unspool.data.sequences import Sequences
 from unspool.data.source import Division, SequenceDataSettings
 from unspool.errors import DataError, RecipeError
-from unspool.tasks.classify import Classify, ClassifySettings
+from unspool.tasks.classify.training import Classify, ClassifySettings
 from unspool.tasks.task import Totals
 
 OBJECTIVES = ["end", "every-step"]
@@ -29,7 +29,7 @@ def alone(task: Classify, data: Sequences):
         x = torch.from_numpy(data.take([place]).values)[None]
         with torch.no_grad():
             logits = [task.model(x[:, :end])[0] for end in range(1, x.shape[1] + 1)]
-        yield torch.stack(logits), task.classes.index(labels[place])
+        yield torch.stack(logits), task.predictor.classes.index(labels[place])
 
 
 # --- the loss ------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def test_the_loss_is_a_sum_over_a_count_that_no_batch_size_changes(
         parts = in_all(task, division.training, batch_size)
         assert float(parts.loss) == pytest.approx(float(whole.loss), rel=1e-6)
         assert float(parts.weight) == pytest.approx(float(whole.weight), rel=1e-6)
-        assert (int(parts.hits), parts.count) == (int(whole.hits), whole.count)
+        assert (int(parts.sums["hits"]), parts.count) == (int(whole.sums["hits"]), whole.count)
     assert whole.count == 36
 
 
@@ -70,7 +70,7 @@ def test_the_loss_of_every_step_is_that_of_a_loop_by_hand(
     assert float(totals.loss) == pytest.approx(loss, rel=1e-5)
     assert float(totals.weight) == pytest.approx(positions, rel=1e-6)
     assert float(totals.mean_loss) == pytest.approx(loss / positions, rel=1e-5)
-    assert totals.accuracy == hits / 36
+    assert task.measure(totals) == {"accuracy": hits / 36}
     if weights is None:
         assert float(totals.weight) == division.training.lengths.sum()
 
@@ -115,70 +115,6 @@ def test_weights_of_unknown_labels_are_refused(make_task):
         make_task(class_weights={"hi": 2.0, "low": 1.0})
 
 
-# --- answers -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_an_answer_does_not_depend_on_what_shares_the_batch(
-    make_task, sequences, cell, bidirectional
-):
-    task = make_task(cell=cell, bidirectional=bidirectional, num_layers=2)
-    data = sequences(300, 7)  # more than one batch
-    together, by_step = task.probabilities(data), task.probabilities_by_step(data)
-    assert together.shape == (300, 3)
-    np.testing.assert_allclose(together.sum(1), 1, atol=1e-12)
-    for place in (0, 17, 255, 256, 299):
-        one = data.take([place])
-        np.testing.assert_allclose(task.probabilities(one)[0], together[place], atol=1e-6)
-        np.testing.assert_allclose(task.probabilities_by_step(one)[0], by_step[place], atol=1e-6)
-    shuffled = np.random.default_rng(0).permutation(300)
-    np.testing.assert_allclose(
-        task.probabilities(data.take(shuffled)), together[shuffled], atol=1e-6
-    )
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_belief_after_the_last_step_is_the_answer(make_task, sequences, bidirectional):
-    task, data = make_task(bidirectional=bidirectional), sequences(20, 7)
-    beliefs = task.probabilities_by_step(data)
-    assert [len(belief) for belief in beliefs] == data.lengths.tolist()
-    last = np.stack([belief[-1] for belief in beliefs])
-    np.testing.assert_allclose(last, task.probabilities(data), atol=1e-6)
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_accuracy_by_step_is_that_of_beginnings_cut_by_hand(make_task, sequences, bidirectional):
-    task, data = make_task(bidirectional=bidirectional), sequences(300, 8, lengths=(2, 9))
-    data = data.take(np.argsort(data.lengths))  # the first batch has no sequence of nine steps
-    assert data.lengths[255] < 9
-    evaluation = task.evaluate(data, "data", by_step=True)
-    longest = int(data.lengths.max())
-    assert len(evaluation.accuracy_by_step) == longest
-    pieces = np.split(data.values, data.offsets[1:-1])
-    for steps, accuracy in enumerate(evaluation.accuracy_by_step, start=1):
-        cut = Sequences.from_list([piece[:steps] for piece in pieces], data.labels)
-        assert accuracy == pytest.approx(task.evaluate(cut, "cut").accuracy)
-    assert evaluation.accuracy_by_step[-1] == pytest.approx(evaluation.accuracy)
-
-
-def test_answering_leaves_the_mode_and_the_random_state_alone(make_task, sequences):
-    task = make_task(dropout=0.5)
-    task.model.train()
-    before = torch.get_rng_state()
-    first, second = (task.probabilities(sequences(9, 1)) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-    assert task.model.training
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_labels_that_are_numbers_are_in_their_order(make_task):
-    labels = np.array(["10", "9", "-1", "9.5"])
-    data = Sequences.from_array(np.zeros((4, 2, 1), np.float32), labels)
-    task = make_task(parts=Division(data, data.take([]), data))
-    assert task.classes == ("-1", "9", "9.5", "10")
-
-
 # --- the parts of the data -----------------------------------------------------------------
 
 
@@ -197,7 +133,7 @@ def test_normalisation_is_fitted_on_the_training_part_alone(make_task, division,
 
 def test_the_division_does_not_depend_on_the_seed():
     settings = ClassifySettings(data=SequenceDataSettings(name="digits"))
-    one, other = (Classify.from_settings(settings, seed) for seed in (1, 2))
+    one, other = (settings.build(seed) for seed in (1, 2))
     np.testing.assert_array_equal(one._training.values, other._training.values)
     np.testing.assert_array_equal(one._validation.values, other._validation.values)
     assert not torch.equal(one.model.head.weight, other.model.head.weight)
@@ -216,7 +152,7 @@ def test_without_a_validation_part_there_is_nothing_to_report(make_task, divisio
 
 def test_validation_figures_are_those_of_an_evaluation(make_task, division):
     task = make_task()
-    evaluation = task.evaluate(division.validation, "validation")
+    evaluation = task.predictor.evaluate(division.validation, "validation")
     assert task.validate() == {"loss": evaluation.loss, "accuracy": evaluation.accuracy}
 
 
@@ -244,38 +180,10 @@ def test_augmentation_of_sequences_of_unequal_lengths_is_refused(tmp_path):
     np.savez(path, x=np.ones((20, 3, 2)), y=np.arange(20) % 2, lengths=np.arange(20) % 3 + 1)
     data = SequenceDataSettings(path=str(path), augmentation=AugmentationSettings(shift=1))
     with pytest.raises(DataError, match=r"walks\.npz has sequences of unequal lengths"):
-        Classify.from_settings(ClassifySettings(data=data), seed=1)
-
-
-def test_labels_never_seen_in_training_are_named(make_task, sequences):
-    data = sequences(3, 1)
-    strange = Sequences(data.values, data.lengths, np.array(["low", "high", "higher"]))
-    with pytest.raises(
-        DataError,
-        match=r"x\.npz has labels never seen in training: 'high', 'higher'; expected some of 'low'",
-    ):
-        make_task().evaluate(strange, "x.npz")
-
-
-def test_many_strange_labels_are_cut_short(make_task):
-    labels = np.array([f"class {number:02}" for number in range(30)])
-    data = Sequences.from_array(np.zeros((30, 2, 3), np.float32), labels)
-    with pytest.raises(DataError, match=r"'class 09', … \(30 in all\)"):
-        make_task().evaluate(data, "x.npz")
+        ClassifySettings(data=data).build(seed=1)
 
 
 def test_a_validation_part_with_unseen_labels_is_refused_before_training(make_task, division):
     only_low = division.training.take(np.flatnonzero(division.training.labels == "low"))
     with pytest.raises(DataError, match=r"own.csv \(validation part\) has labels never seen"):
         make_task(parts=Division(only_low, division.validation, division.test), title="own.csv")
-
-
-def test_sequences_without_labels_cannot_be_judged(make_task, sequences):
-    data = sequences(3, 1)
-    with pytest.raises(DataError, match=r"x\.npz has no labels"):
-        make_task().evaluate(Sequences(data.values, data.lengths), "x.npz")
-
-
-def test_another_width_is_refused(make_task, sequences):
-    with pytest.raises(DataError, match=r"x\.npz has 2 features a step, expected 3 as in training"):
-        make_task().evaluate(sequences(3, 1, features=2), "x.npz")

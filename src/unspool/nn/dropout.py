@@ -1,0 +1,92 @@
+"""Dropout for recurrent networks: locked over the steps, of whole words, of recurrent weights.
+
+Shapes: ``B`` batch, ``T`` steps, ``F`` features, ``V`` tokens of the vocabulary. Whatever is kept
+is scaled up, so that its expectation is what it was, and nothing is dropped outside training.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LockedDropout(nn.Module):
+    """Drop the same features at every step of a sequence.
+
+    Also called variational dropout: Gal & Ghahramani 2016, arXiv 1512.05287, section 4.
+
+    Parameters
+    ----------
+    p : float
+        Share of the features that is dropped.
+
+    Examples
+    --------
+    >>> dropped = LockedDropout(0.5)(torch.ones(1, 3, 8))
+    >>> bool((dropped == dropped[:, :1]).all())
+    True
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x``, ``(B, T, F)``, with one mask a sequence."""
+        if not self.training or self.p == 0:
+            return x
+        return x * _mask(x[:, :1], self.p)  # (B, 1, F)
+
+    def extra_repr(self) -> str:
+        """Return the share."""
+        return f"p={self.p}"
+
+
+def embed_with_dropout(tokens: Tensor, weight: Tensor, p: float) -> Tensor:
+    """Look tokens up in an embedding of which whole words are dropped, everywhere at once.
+
+    Gal & Ghahramani 2016, arXiv 1512.05287, section 4.2: a word that is dropped is dropped
+    wherever it occurs in the batch.
+
+    Parameters
+    ----------
+    tokens : (B, T) int64 tensor
+    weight : (V, F) tensor
+    p : float
+        Share of the words that is dropped.
+
+    Returns
+    -------
+    (B, T, F) tensor
+    """
+    found = F.embedding(tokens, weight)
+    if p == 0:
+        return found
+    return found * _mask(weight[:, :1], p)[tokens]  # (B, T, 1)
+
+
+def drop_recurrent_weights(layer: nn.RNNBase, p: float) -> dict[str, Tensor]:
+    """The matrices of a layer that lead from one step to the next, with single weights dropped.
+
+    DropConnect on the recurrent weights: Merity, Keskar & Socher 2018, arXiv 1708.02182,
+    section 2. One mask serves all steps, so the layer's kernel need know nothing of it.
+
+    Parameters
+    ----------
+    layer : RNN, LSTM or GRU
+    p : float
+        Share of the weights that is dropped.
+
+    Returns
+    -------
+    dict of str to Tensor
+        By their names; for :func:`torch.func.functional_call`.
+    """
+    return {
+        name: F.dropout(weight, p)
+        for name, weight in layer.named_parameters()
+        if name.startswith("weight_hh")
+    }
+
+
+def _mask(like: Tensor, p: float) -> Tensor:
+    return torch.empty_like(like, requires_grad=False).bernoulli_(1 - p).div_(1 - p)

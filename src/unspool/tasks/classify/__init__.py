@@ -1,0 +1,1 @@
+"""What is this sequence? One label for each, by a recurrent network."""

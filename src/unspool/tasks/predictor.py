@@ -1,0 +1,241 @@
+"""A network with all that it takes to answer by it: what a model folder holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence, Sized
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TextIO
+
+import torch
+from torch import nn
+
+from unspool.data.vocabulary import Vocabulary
+from unspool.decoding.sampling import SamplingSettings
+from unspool.errors import ModelFolderError
+from unspool.settings import Settings
+from unspool.tasks.evaluation import Evaluation
+from unspool.tasks.metric import Metric
+
+
+class DataOrigin(Protocol):
+    """What every task's ``[data]`` table tells of itself."""
+
+    @property
+    def name(self) -> str | None:
+        """The set's name in the catalogue; None for files of the user's own."""
+
+    @property
+    def title(self) -> str:
+        """What messages and model cards call the data."""
+
+
+class Predictor(ABC):
+    """Answers by a network, judges its answers, and describes itself.
+
+    It holds no training data; :class:`unspool.tasks.task.Task` trains it.
+
+    Attributes
+    ----------
+    task : str
+        The name that recipes and config.json give the task.
+    metrics : tuple of Metric
+        By what it is judged beside the loss; the first one is the headline.
+    unit : str
+        What the loss is a mean over and speed is counted in, such as ``sequence`` or ``word``.
+    kind, limits : str
+        What a model card calls such a model, as in ``A sequence classifier``, and what it says
+        such a model cannot do.
+    model : nn.Module
+    data : DataOrigin, optional
+        Where the training data came from; None for data in memory.
+    vocabulary : Vocabulary, optional
+        What the model's tokens are, where it reads text.
+    evaluation_options : type of Settings
+        What :meth:`evaluate` can be told by keywords beside ``by_step``.
+    """
+
+    task: ClassVar[str]
+    evaluation_options: ClassVar[type[Settings]] = Settings
+    metrics: tuple[Metric, ...]
+    unit: str
+    kind: str
+    limits: str
+
+    model: nn.Module
+    data: DataOrigin | None
+    vocabulary: Vocabulary | None = None
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that stands for the rest, in one line and in pictures."""
+        return self.metrics[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters are."""
+        return next(self.model.parameters()).device
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Leave out gradients and dropout; the model's mode is afterwards what it was."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.model.train(was_training)
+
+    # --- judging ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def read_part(self, split: str, data_dir: Path | None) -> Sized:
+        """Read a part of the data that the model was made for: train, validation or test.
+
+        Only asked where :attr:`data` is known.
+        """
+
+    @abstractmethod
+    def read_file(self, path: Path) -> Sized:
+        """Read a file to be judged on, in the way that the model's own data was read."""
+
+    @abstractmethod
+    def evaluate(self, examples: Any, title: str, by_step: bool = False) -> Evaluation:
+        """Compare the model's answers with the true ones.
+
+        Parameters
+        ----------
+        examples : Sized
+            As :meth:`read_part` and :meth:`read_file` give them.
+        title : str
+            What an error calls them.
+        by_step : bool
+            Also after 1, 2, … steps.
+
+        Raises
+        ------
+        DataError
+            If they cannot be judged, or not by step.
+        """
+
+    # --- answers ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def answers(self, source: str | TextIO, top: int, by_step: bool) -> Iterator[dict[str, Any]]:
+        """Answer about each example of one input.
+
+        Parameters
+        ----------
+        source : str or text stream
+            What the user named, or standard input.
+        top : int
+            How many of the most probable answers.
+        by_step : bool
+            Also after every step.
+
+        Yields
+        ------
+        dict
+            ``input`` and ``id`` of the example, ``label`` and ``probability`` of the best answer,
+            and both of each of the ``top``; ``by_step`` holds the like for every ``step``.
+        """
+
+    # --- the model folder ------------------------------------------------------------------
+
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """What, beside the weights, is needed to answer: the task's part of config.json."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Say in a sentence what the network is and does, for the model card."""
+
+
+class TextWriter(ABC):
+    """What a predictor also is that can go on with a text."""
+
+    @abstractmethod
+    def write(
+        self,
+        prompt: str,
+        sampling: SamplingSettings,
+        *,
+        length: int,
+        seed: int,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """Go on with a text.
+
+        Parameters
+        ----------
+        prompt : str
+            What the text begins with; may be empty.
+        sampling : SamplingSettings
+        length : int
+            Tokens at most.
+        seed : int
+            Decides what is drawn.
+        stop : sequence of str
+            Words after any of which the text ends.
+
+        Yields
+        ------
+        str
+            What follows the prompt, piece by piece.
+        """
+
+    @abstractmethod
+    def unknown(self, text: str) -> list[str]:
+        """The words or characters of a text that the vocabulary lacks, each once."""
+
+
+class Description(Settings, ABC):
+    """A task's part of a model folder's config.json, checked before anything is built."""
+
+    @abstractmethod
+    def predictor(self, vocabulary: Vocabulary | None) -> Predictor:
+        """Build it with weights yet to be loaded, on the meta device: nothing is allocated.
+
+        Parameters
+        ----------
+        vocabulary : Vocabulary, optional
+            That of the folder, where it has one.
+
+        Raises
+        ------
+        ModelFolderError
+            If a vocabulary is there and not expected, or the other way round.
+        """
+
+
+def require_vocabulary(vocabulary: Vocabulary | None) -> Vocabulary:
+    """The vocabulary of a folder that must have one.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is none.
+    """
+    if vocabulary is None:
+        raise ModelFolderError(
+            "the model's folder lacks vocabulary.json, expected beside config.json; copy the whole "
+            "folder"
+        )
+    return vocabulary
+
+
+def refuse_vocabulary(vocabulary: Vocabulary | None) -> None:
+    """Refuse a vocabulary that a folder should not have.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is one.
+    """
+    if vocabulary is not None:
+        raise ModelFolderError(
+            "the model's folder holds vocabulary.json, expected none: by its config.json the model "
+            "reads no text"
+        )
