@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 1 << 20
-"""Logits of a chunk, about: 4 MiB in single precision, what a core's own cache holds."""
+CHUNK = 1 << 22
+"""Logits of a chunk, at most: 16 MiB in single precision. Of 10,000 classes these are 419 rows;
+fewer make the products slower, above all in bfloat16, more gain nothing."""
 
 _FEWEST_ROWS = 16  # of a chunk, however many classes there are: a product of fewer is slow
 
@@ -150,16 +151,14 @@ def _judge(
     rows = _rows(*hidden.shape[:1], *weight.shape[:1])
     logits = hidden.new_empty(rows, len(weight), dtype=full)  # every chunk's
     products = logits if product == full else logits.to(product)
-    weight = weight.to(product)
+    weight, rounded_bias = weight.to(product), None if bias is None else bias.to(product)
     with _without_autocast(hidden.device):
         for chunk in _chunks(len(hidden), rows):
             h, y = hidden[chunk].to(product), targets[chunk]  # (R, H), (R,)
             z, p = logits[: len(h)], products[: len(h)]  # (R, V)
-            torch.mm(h, weight.t(), out=p)
+            _linear(h, weight, rounded_bias, out=p)
             if p is not z:
                 z.copy_(p)
-            if bias is not None:
-                z += bias
             target, highest = z.gather(1, y[:, None]).squeeze(1), z.amax(1)  # (R,)
             torch.softmax(z, 1, out=z)
             loss += (highest - z.amax(1).log() - target).sum()
@@ -171,6 +170,13 @@ def _judge(
     return loss, gradients._replace(
         weight=None if gradients.weight is None else gradients.weight.to(hidden.dtype)
     )
+
+
+def _linear(h: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
+    if bias is None:
+        torch.mm(h, weight.t(), out=out)
+    else:
+        torch.addmm(bias, h, weight.t(), out=out)
 
 
 def _add(
