@@ -34,7 +34,7 @@ UNSPOOL_INLINE __m512i pairs(Vec first, Vec second) {
     return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
 }
 
-// C = A · B: A is [rows][stride], B packed in blocks of columns, C [rows][c_stride] in single
+// C = A · B, or C += A · B: A is [rows][stride], B packed in blocks of columns, C [rows][c_stride] in single
 // precision. Rows are whole tiles, `depth` is a multiple of 32.
 struct HalfProduct {
     const Bfloat16* a;
@@ -45,6 +45,7 @@ struct HalfProduct {
     int64_t b_stride;  // from block to block
     float* c;
     int64_t c_stride;
+    bool add = false;  // to what C holds
 };
 
 #if UNSPOOL_BF16 == 2
@@ -61,6 +62,8 @@ struct Tiles {
             shapes.bytes[i] = 64;
             shapes.rows[i] = 16;
         }
+        // GCC takes it that only eight bytes are read, and would leave out the others.
+        __asm__ volatile("" : : "r"(&shapes) : "memory");
         _tile_loadconfig(&shapes);
     }
     ~Tiles() { _tile_release(); }
@@ -74,10 +77,18 @@ inline void multiply_tiles(const HalfProduct& p, int64_t row, int64_t block) {
     const Bfloat16* a = p.a + row * p.a_stride;
     const Bfloat16* b = p.b + block * p.b_stride;
     const int64_t a_bytes = p.a_stride * 2, c_bytes = p.c_stride * 4;
-    _tile_zero(0);
-    if (V == 2) _tile_zero(1);
-    if (R == 2) _tile_zero(2);
-    if (R == 2 && V == 2) _tile_zero(3);
+    float* c = p.c + row * p.c_stride + block * 16;
+    if (p.add) {
+        _tile_loadd(0, c, c_bytes);
+        if (V == 2) _tile_loadd(1, c + 16, c_bytes);
+        if (R == 2) _tile_loadd(2, c + 16 * p.c_stride, c_bytes);
+        if (R == 2 && V == 2) _tile_loadd(3, c + 16 * p.c_stride + 16, c_bytes);
+    } else {
+        _tile_zero(0);
+        if (V == 2) _tile_zero(1);
+        if (R == 2) _tile_zero(2);
+        if (R == 2 && V == 2) _tile_zero(3);
+    }
     for (int64_t k = 0; k < p.depth; k += 32) {
         _tile_loadd(6, b + k * 16, 64);
         if (V == 2) _tile_loadd(7, b + p.b_stride + k * 16, 64);
@@ -90,7 +101,6 @@ inline void multiply_tiles(const HalfProduct& p, int64_t row, int64_t block) {
             if (V == 2) _tile_dpbf16ps(3, 5, 7);
         }
     }
-    float* c = p.c + row * p.c_stride + block * 16;
     _tile_stored(0, c, c_bytes);
     if (V == 2) _tile_stored(1, c + 16, c_bytes);
     if (R == 2) _tile_stored(2, c + 16 * p.c_stride, c_bytes);
@@ -129,7 +139,8 @@ struct HalfTile {
         for (int r = 0; r < R; ++r) {
             row[r] = p.a + (first + r) * p.a_stride;
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) acc[r][v] = _mm512_setzero_ps();
+            for (int v = 0; v < V; ++v)
+                acc[r][v] = p.add ? _mm512_loadu_ps(sums(first + r, v)) : _mm512_setzero_ps();
         }
         for (int64_t k = 0; k < p.depth; k += 2, b += 32) {
             __m512bh w[V];
@@ -148,8 +159,9 @@ struct HalfTile {
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v)
-                _mm512_storeu_ps(p.c + (first + r) * p.c_stride + (block + v) * 16, acc[r][v]);
+                _mm512_storeu_ps(sums(first + r, v), acc[r][v]);
     }
+    float* sums(int64_t row, int v) const { return p.c + row * p.c_stride + (block + v) * 16; }
 };
 
 struct HalfPanels {

@@ -140,6 +140,61 @@ struct WeightGradient {
     float* scratch;               // weight_gradient_scratch(...) floats
 };
 
+// ------------------------------------------------------------------ the cross-entropy of logits
+
+// Positions whose V logits, weight · hidden + bias, are judged together (cross_entropy.h). The classes
+// are cut into blocks of `class_block`. What has a number for each position has room for `stride`,
+// of which those from N on are padding.
+struct Positions {
+    int64_t N, H, V;
+    int64_t stride;
+    const float* hidden;     // (N, H)
+    const float* weight;     // (V, H)
+    const float* bias;       // (V), or null
+    const int64_t* targets;  // (N)
+    float smoothing;         // part of the target's probability that all classes share alike
+    float scale;             // of the gradients
+    float* columns;          // hidden_panels(...) floats: `hidden`, packed for the logits,
+    float* rows;             // and again for the gradient of the weights
+
+    // Of the logits z of a block, [blocks][stride] each.
+    float* highest;  // max z
+    float* sums;     // Σ e^(z − highest); then what makes that exponential a scaled probability
+    float* totals;   // Σ z
+    // Of all logits, [stride] each.
+    float* target;       // z of the target
+    float* maximum;      // max z
+    float* denominator;  // Σ e^(z − maximum)
+    float* total;        // Σ z
+    // e^(z − highest), [V][stride] numbers of the level's own kind; null where no gradients are wanted.
+    float* exponentials;
+};
+
+// What some blocks of classes contribute to the gradients.
+struct ClassGradients {
+    int64_t begin, end;  // blocks
+    float* d_hidden;     // [stride][H padded], this part's own; or null
+    float* d_weight;     // (V, H), or null
+    float* d_bias;       // (V), or null
+    bool add;            // to what d_weight and d_bias hold
+};
+
+struct OutputKernels {
+    int64_t class_block;
+
+    // Floats of `columns` and of `rows`, and of [V][stride] exponentials.
+    int64_t (*hidden_panels)(int64_t stride, int64_t H);
+    int64_t (*exponentials)(int64_t V, int64_t stride);
+    int64_t (*scratch)(int64_t stride, int64_t H);  // for logits and gradients
+    // Packs 32 positions for each of [begin, end).
+    void (*pack_hidden)(const Positions&, int64_t begin, int64_t end);
+    // Fills highest, sums, totals, target and exponentials for blocks [begin, end).
+    void (*logits)(const Positions&, int64_t begin, int64_t end, float* scratch);
+    // Brings the blocks together for 32 positions for each of [begin, end).
+    void (*normalise)(const Positions&, int64_t begin, int64_t end);
+    void (*gradients)(const Positions&, const ClassGradients&, float* scratch);
+};
+
 // One level of vector instructions. Numbers of scratch and panels are in floats.
 struct Kernels {
     const char* name;
@@ -165,6 +220,8 @@ struct Kernels {
     void (*input_gradient)(const InputGradient&);
     int64_t (*weight_gradient_scratch)(Cell, int64_t K, int64_t vectors_of_units);
     void (*weight_gradient)(const WeightGradient&);
+
+    OutputKernels output;
 };
 
 }  // namespace unspool

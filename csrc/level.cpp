@@ -2,8 +2,10 @@
 #include "levels.h"
 #include "step.h"
 #if defined(UNSPOOL_BF16)
+#include "half_output_layer.h"
 #include "half_weight_gradient.h"
 #else
+#include "single_output_layer.h"
 #include "weight_gradient.h"
 #endif
 
@@ -34,6 +36,8 @@ const Kernels kernels = {
     &input_gradient,
     &weight_gradient_scratch,
     &weight_gradient,
+    {class_block, &hidden_panels, &exponentials, &output_scratch, &pack_hidden, &logits, &normalise,
+     &output_gradients},
 };
 
 }  // namespace UNSPOOL_LEVEL

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cpu.h"
+#include "cross_entropy.h"
 #include "levels.h"
 #include "parallel.h"
 #include "recurrent.h"
@@ -167,6 +168,29 @@ void backward(const std::string& kernel, const std::string& cell, const Sizes& s
     unspool::backward(call.kernels, call.arguments, gradients);
 }
 
+// N, H, V; hidden, weight and bias; their gradients.
+double cross_entropy(const std::string& kernel, const std::array<int64_t, 3>& sizes,
+                     const std::array<Address, 3>& arguments, Address targets, float smoothing, float scale,
+                     const std::array<Address, 3>& gradients, int threads) {
+    unspool::CrossEntropy task{};
+    task.N = sizes[0];
+    task.H = sizes[1];
+    task.V = sizes[2];
+    task.hidden = pointer<const float>(arguments[0]);
+    task.weight = pointer<const float>(arguments[1]);
+    task.bias = pointer<const float>(arguments[2]);
+    task.targets = pointer<const int64_t>(targets);
+    task.smoothing = smoothing;
+    task.scale = scale;
+    task.d_hidden = pointer<float>(gradients[0]);
+    task.d_weight = pointer<float>(gradients[1]);
+    task.d_bias = pointer<float>(gradients[2]);
+    task.threads = threads;
+    const Kernels& kernels = kernels_called(kernel);
+    const nb::gil_scoped_release release;
+    return unspool::cross_entropy(kernels, task);
+}
+
 }  // namespace
 
 NB_MODULE(_native, module) {
@@ -193,4 +217,7 @@ NB_MODULE(_native, module) {
                "h0"_a, "c0"_a, "weights"_a, "mask"_a, "scale"_a, "output"_a, "workspace"_a,
                "threads"_a, "d_output"_a, "d_h_n"_a, "d_c_n"_a, "d_input"_a, "d_h0"_a, "d_c0"_a,
                "d_weights"_a, "Back-propagate through it.");
+    module.def("cross_entropy", &cross_entropy, "kernel"_a, "sizes"_a, "arguments"_a, "targets"_a,
+               "smoothing"_a, "scale"_a, "gradients"_a, "threads"_a,
+               "Sum the cross-entropy of a linear layer's logits over positions.");
 }

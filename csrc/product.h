@@ -62,6 +62,24 @@ UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const
     }
 }
 
+// acc[r][v] += Σ_n columns[n · stride + r] · panel[n][v], n from 0 to `count`: the same where what stands
+// in a row above stands in a column, and so a sum of outer products.
+template <int R, int V>
+UNSPOOL_INLINE void accumulate_columns(Vec (&acc)[R][V], const float* columns, int64_t stride,
+                                       const float* panel, int64_t count) {
+    for (int64_t n = 0; n < count; ++n, columns += stride, panel += V * W) {
+        Vec w[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) w[v] = load(panel + v * W);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vec x = broadcast(columns[r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) acc[r][v] += x * w[v];
+        }
+    }
+}
+
 // Splits `count` rows into tiles of at most `most`, as even as possible, and calls
 // tile.run<R>(first, i) for the i-th of them.
 template <int R, class Tile>

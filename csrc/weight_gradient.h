@@ -40,21 +40,9 @@ struct OuterProducts {
         for (int r = 0; r < half; ++r)
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) acc[r][v] = Vec{};
-        const float* g = gates + first;
-        const float* x = inputs;
         for (int r = 0; r < half; ++r)
             for (int v = 0; v < V; ++v) __builtin_prefetch(to + (first + r) * K + v * W, 1, 2);
-        for (int64_t n = 0; n < count; ++n, g += W, x += V * W) {
-            Vec in[V];
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) in[v] = load(x + v * W);
-#pragma GCC unroll 8
-            for (int r = 0; r < half; ++r) {
-                const Vec d = broadcast(g[r]);
-#pragma GCC unroll 4
-                for (int v = 0; v < V; ++v) acc[r][v] += d * in[v];
-            }
-        }
+        accumulate_columns(acc, gates + first, W, inputs, count);
 #pragma GCC unroll 8
         for (int r = 0; r < half; ++r) {
             if (first + r >= rows) continue;

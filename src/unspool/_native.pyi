@@ -47,3 +47,13 @@ def backward(
     d_c0: int,
     d_weights: Sequence[int],
 ) -> None: ...
+def cross_entropy(
+    kernel: str,
+    sizes: tuple[int, int, int],
+    arguments: tuple[int, int, int],
+    targets: int,
+    smoothing: float,
+    scale: float,
+    gradients: tuple[int, ...],
+    threads: int,
+) -> float: ...

@@ -6,18 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from unspool.nn import kernels
+from unspool.nn import levels
 from unspool.nn.recurrent import ROUTES
 
 
-@pytest.fixture(params=[*ROUTES, *kernels.names()])
+@pytest.fixture(params=[*ROUTES, *levels.names()])
 def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test once on every execution route."""
     monkeypatch.setenv("UNSPOOL_KERNEL", request.param)
     return request.param
 
 
-@pytest.fixture(params=kernels.names())
+@pytest.fixture(params=levels.names())
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test once on every native kernel that this machine can run."""
     monkeypatch.setenv("UNSPOOL_KERNEL", request.param)
@@ -27,10 +27,10 @@ def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 @pytest.fixture
 def fastest(monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test on the fastest native kernel."""
-    if not kernels.names():
+    if not levels.names():
         pytest.skip("no native kernel on this machine")
     monkeypatch.delenv("UNSPOOL_KERNEL", raising=False)
-    return kernels.names()[-1]
+    return levels.names()[-1]
 
 
 @pytest.fixture

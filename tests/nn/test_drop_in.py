@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from unspool.nn import GRU, LSTM, RNN, kernel, kernels, recurrent, reference
+from unspool.nn import GRU, LSTM, RNN, kernel, kernels, levels, recurrent, reference
 
 CLASSES = [(RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU)]
 NAMES = ["RNN", "LSTM", "GRU"]
@@ -173,26 +173,26 @@ def test_kernel_is_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNSPOOL_KERNEL", "torch")
     layer(x)  # straight to torch.nn
     layer(x, lengths=[2, 1])
-    for name in ("reference", *kernels.names()):
+    for name in ("reference", *levels.names()):
         monkeypatch.setenv("UNSPOOL_KERNEL", name)
         layer(x)
-    assert calls == ["torch", "reference", *kernels.names()]
+    assert calls == ["torch", "reference", *levels.names()]
 
 
 def test_fastest_kernel_serves_unless_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    fastest = kernels.names()[-1] if kernels.names() else "torch"
+    fastest = levels.names()[-1] if levels.names() else "torch"
     monkeypatch.delenv("UNSPOOL_KERNEL", raising=False)
     assert kernel() == fastest
     monkeypatch.setenv("UNSPOOL_KERNEL", "")
     assert kernel() == fastest
-    for name in (*recurrent.ROUTES, *kernels.names()):
+    for name in (*recurrent.ROUTES, *levels.names()):
         monkeypatch.setenv("UNSPOOL_KERNEL", name)
         assert kernel() == name
 
 
 def test_unknown_kernel_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNSPOOL_KERNEL", "gpu")
-    known = ", ".join([*recurrent.ROUTES, *kernels.names(), *kernels.half_names()])
+    known = ", ".join([*recurrent.ROUTES, *levels.names(), *levels.half_names()])
     with pytest.raises(
         ValueError, match=f"UNSPOOL_KERNEL has 'gpu', expected one of {known}; set one"
     ):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 
 from unspool import native as native_module
-from unspool.nn import GRU, LSTM, RNN, kernel, kernels, reference
+from unspool.nn import GRU, LSTM, RNN, kernel, kernels, levels, native_recurrent, reference
 from unspool.nn.stack import GATES, Stack, Weights
 
 CELLS = ["rnn_tanh", "rnn_relu", "lstm", "gru"]
@@ -599,8 +599,9 @@ def test_nothing_beside_the_results_is_written(
 
         return allocated
 
-    monkeypatch.setattr(kernels, "_results", with_margins(kernels._results))
-    monkeypatch.setattr(kernels, "_gradients", with_margins(kernels._gradients))
+    monkeypatch.setattr(native_recurrent, "results", with_margins(native_recurrent.results))
+    gradients_of = with_margins(native_recurrent.gradients_of)
+    monkeypatch.setattr(native_recurrent, "gradients_of", gradients_of)
     received = values_and_gradients(layer, x, state, case.lengths)
     assert equal(received, expected)
     assert len(buffers) > 4
@@ -710,7 +711,7 @@ def test_functional_derivatives_equal_torch(fastest: str) -> None:
 
 @pytest.fixture
 def fresh_names() -> Iterator[None]:
-    caches = (kernels.names, kernels.half_names)
+    caches = (levels.names, levels.half_names)
     for cached in caches:
         cached.cache_clear()
     yield
@@ -722,7 +723,7 @@ def fresh_names() -> Iterator[None]:
 def test_torch_serves_where_the_module_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNSPOOL_KERNEL", raising=False)
     monkeypatch.setattr(native_module, "absence", lambda: "native module absent: a reason")
-    assert kernels.names() == ()
+    assert levels.names() == ()
     assert kernel() == "torch"
     layer, twin = make_layer("gru", 3, 4), nn.GRU(3, 4, batch_first=True)
     twin.load_state_dict(layer.state_dict())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from unspool.nn import GRU, LSTM, RNN, kernels
+from unspool.nn import GRU, LSTM, RNN, levels
 
 SETTINGS = settings(
     deadline=None,
@@ -43,7 +43,7 @@ class Case:
 
     def on(self, route: str) -> "Case":
         """Return the case as the native kernels serve it, if the route is one of them."""
-        if route not in kernels.names():
+        if route not in levels.names():
             return self
         return replace(self, proj_size=0, dtype=torch.float32)
 
@@ -150,7 +150,7 @@ def in_double(given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def assert_same(route: str, received: list[Tensor], expected: list[Tensor]) -> None:
     """Equal to the last bit from a native kernel, to 1e-10 from the others."""
-    if route in kernels.names():
+    if route in levels.names():
         assert all(map(torch.equal, received, expected))
     torch.testing.assert_close(received, expected, rtol=1e-10, atol=1e-10)
 

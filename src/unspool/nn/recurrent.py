@@ -5,7 +5,6 @@ that either class can take the other's place. The shape legend is in :mod:`unspo
 """
 
 import math
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,49 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from unspool.nn import fused, kernels, reference
+from unspool.nn import fused, kernels, levels, native_recurrent, reference
 from unspool.nn.lengths import check_lengths
 from unspool.nn.stack import GATES, Route, Stack, State, Weights
 
-ROUTES: dict[str, Route] = {"torch": fused.run, "reference": reference.run}
+ROUTES: dict[str, Route] = dict(zip(levels.PLAIN, (fused.run, reference.run), strict=True))
 """Ways to run a stack beside the native kernels; ``torch`` takes what these do not serve."""
 
 Hidden = Tensor | tuple[Tensor, Tensor]
 """``h`` for RNN and GRU, ``(h, c)`` for LSTM."""
-
-
-@kernels.constant_when_compiled
-def kernel() -> str:
-    """Name the kernel that computes the layers on the CPU.
-
-    The fastest native one that this processor can run, or the one that the environment variable
-    ``UNSPOOL_KERNEL`` names. It is read at every forward pass, so a running program can change it;
-    a compiled one keeps what it was compiled with.
-
-    Returns
-    -------
-    str
-        A native kernel of :func:`unspool.nn.kernels.names`: ``"avx512"``, ``"avx2"``, ``"neon"`` or
-        ``"portable"``, or one of :func:`unspool.nn.kernels.half_names` for use under
-        ``torch.autocast``; ``"torch"``, torch's own kernels; or ``"reference"``, the plain-torch
-        twin of :mod:`unspool.nn.reference`, slow and differentiable any number of times.
-
-    Raises
-    ------
-    ValueError
-        If the variable has another value.
-    """
-    name = os.environ.get("UNSPOOL_KERNEL")
-    native = kernels.names()
-    if not name:
-        return native[-1] if native else "torch"
-    known = [*ROUTES, *native, *kernels.half_names()]
-    if name not in known:
-        raise ValueError(
-            f"UNSPOOL_KERNEL has {name!r}, expected one of {', '.join(known)}; "
-            "set one of these or unset it"
-        )
-    return name
 
 
 class _Recurrent(nn.RNNBase):
@@ -177,8 +142,8 @@ class _Recurrent(nn.RNNBase):
             or self._forward_pre_hooks
         ):
             return None
-        name = kernel()
-        if name not in kernels.names() or self.proj_size > 0 or (self.training and self.dropout):
+        name = levels.kernel()
+        if name not in levels.names() or self.proj_size > 0 or (self.training and self.dropout):
             return None
         batched = x.dim() == 2
         state = self._members(hx)
@@ -199,7 +164,7 @@ class _Recurrent(nn.RNNBase):
             for weight, expected in zip(each, shapes, strict=False):
                 if weight is not None and not _plain(weight, expected):
                     return None
-        output, final = kernels.step(self._stack(), x, state, weights, name)
+        output, final = native_recurrent.step(self._stack(), x, state, weights, name)
         if not batched:
             output = output.squeeze(0)
             final = tuple(member.squeeze(1) for member in final)
@@ -208,7 +173,7 @@ class _Recurrent(nn.RNNBase):
     def _route(
         self, input: Tensor | PackedSequence, hx: Hidden | None, weights: Sequence[Weights]
     ) -> Route:
-        name = kernel()
+        name = levels.kernel()
         if name in ROUTES:
             return ROUTES[name]
         data = input.data if isinstance(input, PackedSequence) else input

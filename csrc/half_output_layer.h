@@ -1,0 +1,198 @@
+// What single_output_layer.h does, with products in bfloat16.
+#pragma once
+
+#include "bfloat16.h"
+#include "output_layer.h"
+#include "scratch.h"
+
+namespace unspool {
+namespace UNSPOOL_LEVEL {
+
+inline int64_t hidden_panels(int64_t stride, int64_t H) { return stride * depth32(H) / 2; }
+inline int64_t exponentials(int64_t V, int64_t stride) { return V * stride / 2; }
+
+// `columns` has blocks of 16 positions, `rows` blocks of 16 hidden units.
+inline void pack_hidden(const Positions& p, int64_t begin, int64_t end) {
+    const int64_t H = p.H;
+    Bfloat16* const columns = reinterpret_cast<Bfloat16*>(p.columns);
+    Bfloat16* const rows = reinterpret_cast<Bfloat16*>(p.rows);
+    for (int64_t n = begin * position_group; n < end * position_group; n += 16)
+        pack_columns(p.hidden + n * H, H, p.N - n, H, columns + n * depth32(H));
+    for (int64_t n = begin * position_group; n < end * position_group; n += 2)
+        for (int64_t v = 0; v < vectors(H); ++v) {
+            auto row = [&](int64_t i) {
+                return i < p.N ? load_first(p.hidden + i * H + v * W, H - v * W) : Vec{};
+            };
+            _mm512_storeu_si512(rows + v * 16 * p.stride + n * 16, pairs(row(n), row(n + 1)));
+        }
+}
+
+// What a thread works in, for a block of classes.
+struct OutputScratch {
+    Bfloat16* weights;    // [class_block][depth32(H)]: rounded
+    float* logits;        // [class_block][stride]
+    Bfloat16* gradient;   // [class_block][stride]: of the logits
+    Bfloat16* transposed; // [stride][class_block]: the same
+    Bfloat16* pairs;      // [block of 16 units][class_block / 2][16][2]: weights, packed
+    float* sums;          // [class_block][vectors(H) · 16]
+    float* biases;        // [class_block][16]
+
+    OutputScratch(Allocator& memory, int64_t stride, int64_t H) {
+        weights = memory.array<Bfloat16>(class_block * depth32(H));
+        logits = memory.floats(class_block * stride);
+        gradient = memory.array<Bfloat16>(class_block * stride);
+        transposed = memory.array<Bfloat16>(class_block * stride);
+        pairs = memory.array<Bfloat16>(class_block * vectors(H) * 16);
+        sums = memory.floats(class_block * vectors(H) * 16);
+        biases = memory.floats(class_block * 16);
+    }
+};
+
+inline int64_t output_scratch(int64_t stride, int64_t H) {
+    Allocator memory(nullptr);
+    OutputScratch(memory, stride, H);
+    return memory.used(nullptr);
+}
+
+UNSPOOL_INLINE Vec widened(const Bfloat16* from) {
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+}
+UNSPOOL_INLINE void store_rounded(Bfloat16* to, Vec x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), rounded(x));
+}
+
+// ------------------------------------------------------------------ logits
+
+inline void logits(const Positions& p, int64_t begin, int64_t end, float* scratch) {
+    Allocator memory(scratch);
+    const OutputScratch own(memory, p.stride, p.H);
+    const Tiles tiles;
+    Bfloat16* const kept = reinterpret_cast<Bfloat16*>(p.exponentials);
+    for (int64_t block = begin; block < end; ++block) {
+        const int64_t first = block * class_block;
+        const int64_t count = p.V - first < class_block ? p.V - first : class_block;
+        for (int64_t c = 0; c < whole_tiles(count); ++c)
+            round_row(p.weight + (first + c) * p.H, c < count ? p.H : 0,
+                      own.weights + c * depth32(p.H), depth32(p.H));
+        multiply({own.weights, depth32(p.H), whole_tiles(count), depth32(p.H),
+                  reinterpret_cast<const Bfloat16*>(p.columns), depth32(p.H) * 16, own.logits,
+                  p.stride},
+                 p.stride / 16);
+        for (int64_t n = 0; n < p.stride; n += W)
+            summarise(p, block, first, count, own.logits + n, p.stride, n, [&](int64_t c, Vec e) {
+                if (kept) store_rounded(kept + (first + c) * p.stride + n, e);
+            });
+    }
+}
+
+// ------------------------------------------------------------------ gradients
+
+// The gradient of the logits of a block, rounded, in rows and in columns, and its sums over positions
+// by vectors.
+struct LogitGradient {
+    const Positions& p;
+    const OutputScratch& to;
+    int64_t block, first, count;
+
+    Vec at(int64_t c, int64_t n, Vec scale) const {
+        if (c >= count) return Vec{};
+        const Bfloat16* kept = reinterpret_cast<const Bfloat16*>(p.exponentials);
+        return widened(kept + (first + c) * p.stride + n) * scale - share_of_all(p);
+    }
+
+    void form() const {
+        zero(to.biases, class_block * 16);
+        for (int64_t c = 0; c < depth32(count); c += 32)
+            for (int64_t n = 0; n < p.stride; n += 16) form_tile(c, n);
+        for (int64_t n = 0; n < p.N; ++n) {
+            const int64_t target = p.targets[n] - first;
+            if (target >= 0 && target < count) correct(target, n);
+        }
+    }
+
+    // 32 classes and 16 positions.
+    void form_tile(int64_t c, int64_t n) const {
+        const Vec scale = load(p.sums + block * p.stride + n);
+        const __mmask16 valid = n < p.N ? ::unspool::UNSPOOL_LEVEL::first(p.N - n) : 0;
+        __m512i m[16];
+        for (int64_t i = 0; i < 16; ++i) {
+            Vec both[2];
+            for (int64_t j = 0; j < 2; ++j) {
+                const int64_t k = c + 2 * i + j;
+                const Vec g = (Vec)_mm512_maskz_mov_ps(valid, (__m512)at(k, n, scale));
+                both[j] = g;
+                store_rounded(to.gradient + k * p.stride + n, g);
+                store(to.biases + k * 16, load(to.biases + k * 16) + g);
+            }
+            m[i] = pairs(both[0], both[1]);
+        }
+        transpose16(m);
+        for (int64_t j = 0; j < 16; ++j)
+            _mm512_storeu_si512(to.transposed + (n + j) * class_block + c, m[j]);
+    }
+
+    // A target's own, from its logit: what is left of a probability near one would drown in rounding.
+    void correct(int64_t c, int64_t n) const {
+        const float before =
+            at(c, n / 16 * 16, load(p.sums + block * p.stride + n / 16 * 16))[n % 16];
+        const float probability = exp(broadcast(p.target[n] - p.maximum[n]))[0] / p.denominator[n];
+        const float after = p.scale * probability - share_of_all(p) - share_of_target(p);
+        Bfloat16 rounded_after[16];
+        store_rounded(rounded_after, broadcast(after));
+        to.gradient[c * p.stride + n] = rounded_after[0];
+        to.transposed[n * class_block + c] = rounded_after[0];
+        to.biases[c * 16] += after - before;
+    }
+};
+
+inline void add_weight_gradient(const Positions& p, const OutputScratch& own, int64_t count,
+                                float* d_weight, bool add) {
+    const int64_t width = vectors(p.H) * 16;
+    multiply({own.gradient, p.stride, whole_tiles(count), depth32(p.N),
+              reinterpret_cast<const Bfloat16*>(p.rows), 16 * p.stride, own.sums, width},
+             vectors(p.H));
+    for (int64_t c = 0; c < count; ++c)
+        for (int64_t k = 0; k < p.H; k += W) {
+            float* const to = d_weight + c * p.H + k;
+            const Vec sum = load(own.sums + c * width + k);
+            store_first(to, add ? load_first(to, p.H - k) + sum : sum, p.H - k);
+        }
+}
+
+inline void add_hidden_gradient(const Positions& p, const OutputScratch& own, const float* weight,
+                                int64_t count, float* d_hidden, bool add) {
+    for (int64_t c = 0; c < depth32(count); c += 2)
+        for (int64_t v = 0; v < vectors(p.H); ++v) {
+            auto row = [&](int64_t i) {
+                return i < count ? load_first(weight + i * p.H + v * W, p.H - v * W) : Vec{};
+            };
+            _mm512_storeu_si512(own.pairs + v * 16 * class_block + c * 16, pairs(row(c), row(c + 1)));
+        }
+    multiply({own.transposed, class_block, whole_tiles(p.N), depth32(count), own.pairs,
+              16 * class_block, d_hidden, vectors(p.H) * 16, add},
+             vectors(p.H));
+}
+
+inline void output_gradients(const Positions& p, const ClassGradients& job, float* scratch) {
+    Allocator memory(scratch);
+    const OutputScratch own(memory, p.stride, p.H);
+    const Tiles tiles;
+    for (int64_t block = job.begin; block < job.end; ++block) {
+        const int64_t first = block * class_block;
+        const int64_t count = p.V - first < class_block ? p.V - first : class_block;
+        LogitGradient{p, own, block, first, count}.form();
+        if (job.d_bias)
+            for (int64_t c = 0; c < count; ++c)
+                job.d_bias[first + c] = (job.add ? job.d_bias[first + c] : 0.0f) +
+                                        sum_of(load(own.biases + c * 16));
+        if (job.d_weight)
+            add_weight_gradient(p, own, count, job.d_weight + first * p.H, job.add);
+        if (job.d_hidden)
+            add_hidden_gradient(p, own, p.weight + first * p.H, count, job.d_hidden,
+                                block > job.begin);
+    }
+}
+
+}  // namespace UNSPOOL_LEVEL
+}  // namespace unspool

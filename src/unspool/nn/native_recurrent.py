@@ -1,0 +1,292 @@
+"""The native kernels' C++ functions on tensors: shapes, memory and addresses.
+
+Nothing here knows of autograd or of torch's dispatcher; :mod:`unspool.nn.kernels` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from unspool.nn.stack import GATES, CellName, Stack, State, Weights
+
+# ------------------------------------------------------------------------------- shapes and memory
+
+
+def sizes_of(
+    input: Tensor, weights: Sequence[Tensor], num_layers: int, bidirectional: bool
+) -> tuple[int, int, int, int, int, int]:
+    """Return B, T, F, H, L, D."""
+    return (*input.shape, weights[1].size(1), num_layers, 2 if bidirectional else 1)
+
+
+def _like_input(input: Tensor, features: int) -> Tensor:
+    """An empty (B, T, ·) tensor whose steps or sequences lie in memory as the input's do."""
+    batch, steps, _ = input.shape
+    if input.transpose(0, 1).is_contiguous() and not input.is_contiguous():
+        return input.new_empty(steps, batch, features).transpose(0, 1)
+    return input.new_empty(batch, steps, features)
+
+
+def results(
+    input: Tensor, sizes: tuple[int, ...], cell: str, saved: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Empty output, h_n, c_n and workspace, of which the last has `saved` numbers."""
+    batch, _, _, hidden, layers, directions = sizes
+    state = (layers * directions, batch, hidden)
+    return (
+        _like_input(input, directions * hidden),
+        input.new_empty(state),
+        input.new_empty(state if cell == "lstm" else 0),
+        input.new_empty(saved),
+    )
+
+
+@lru_cache(maxsize=1024)
+def workspace_size(kernel: str, cell: str, sizes: tuple[int, ...], has_mask: bool) -> int:
+    """Numbers that the forward pass saves, as csrc/recurrent.cpp lays them out."""
+    from unspool import _native
+
+    size: int = _native.workspace_size(kernel, cell, sizes, has_mask)
+    return size
+
+
+def gradients_of(
+    input: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Sequence[Tensor],
+    wanted: Sequence[bool],
+) -> list[Tensor | None]:
+    """Empty gradients of input, h0, c0 and the weights; None where one is not wanted."""
+    of_input, of_h0, of_c0, *of_weights = wanted
+    return [
+        _like_input(input, input.size(2)) if of_input else None,
+        h0.new_empty(h0.shape) if of_h0 and h0 is not None else None,
+        c0.new_empty(c0.shape) if of_c0 and c0 is not None else None,
+        *(
+            weight.new_empty(weight.shape) if want else None
+            for weight, want in zip(weights, of_weights, strict=True)
+        ),
+    ]
+
+
+# ---------------------------------------------------------------------------------------- addresses
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _rows(tensor: Tensor | None) -> tuple[int, int, int]:
+    """Address, and strides from sequence to sequence and from step to step."""
+    if tensor is None:
+        return (0, 0, 0)
+    return (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+
+
+def _with_contiguous_rows(tensor: Tensor) -> Tensor:
+    return tensor if tensor.stride(2) == 1 or tensor.size(2) == 1 else tensor.contiguous()
+
+
+def _contiguous(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+def _weight_addresses(tensors: Sequence[Tensor | None], bias: bool) -> list[int]:
+    """Four addresses a layer and direction: weight_ih, weight_hh, bias_ih, bias_hh."""
+    addresses = [_address(tensor) for tensor in tensors]
+    if bias:
+        return addresses
+    return [
+        address for i in range(0, len(addresses), 2) for address in (*addresses[i : i + 2], 0, 0)
+    ]
+
+
+def _check_weights(
+    weights: Sequence[Tensor], sizes: tuple[int, ...], cell: CellName, bias: bool
+) -> None:
+    """Check shapes: C++ reads the weights by address, and would read beyond smaller ones."""
+    expected = _shapes(cell, *sizes[2:], bias)
+    if [weight.shape for weight in weights] != expected:
+        raise RuntimeError(
+            f"weights have shapes {[tuple(weight.shape) for weight in weights]}, expected "
+            f"{expected}; set weights of the layer's own shapes"
+        )
+
+
+@lru_cache(maxsize=1024)
+def _shapes(
+    cell: CellName, features: int, hidden: int, layers: int, directions: int, bias: bool
+) -> list[tuple[int, ...]]:
+    """What shapes the weights of a stack have, in their order."""
+    rows = GATES[cell] * hidden
+    biases = [(rows,), (rows,)] if bias else []
+    return [
+        shape
+        for layer in range(layers)
+        for columns in [features if layer == 0 else directions * hidden] * directions
+        for shape in ((rows, columns), (rows, hidden), *biases)
+    ]
+
+
+# -------------------------------------------------------------------------------- on the processor
+
+
+def forward(
+    input: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    lengths: Tensor | None,
+    weights: list[Tensor],
+    mask: Tensor | None,
+    cell: CellName,
+    num_layers: int,
+    bidirectional: bool,
+    bias: bool,
+    scale: float,
+    save: bool,
+    kernel: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Run a whole stack: what the operator ``recurrent`` does, argument by argument."""
+    from unspool import _native
+
+    input = _with_contiguous_rows(input)
+    h0, c0, lengths, mask = map(_contiguous, (h0, c0, lengths, mask))
+    weights = [weight.contiguous() for weight in weights]
+    sizes = sizes_of(input, weights, num_layers, bidirectional)
+    _check_weights(weights, sizes, cell, bias)
+    save = save or mask is not None  # where the dropped outputs lie
+    size = workspace_size(kernel, cell, sizes, mask is not None) if save else 0
+    output, h_n, c_n, workspace = results(input, sizes, cell, size)
+    _native.forward(
+        kernel,
+        cell,
+        sizes,
+        _rows(input),
+        _address(lengths),
+        _address(h0),
+        _address(c0),
+        _weight_addresses(weights, bias),
+        _address(mask),
+        scale,
+        _rows(output),
+        _address(workspace) if save else 0,
+        torch.get_num_threads(),
+        _address(h_n),
+        _address(c_n) if cell == "lstm" else 0,
+    )
+    return output, h_n, c_n, workspace
+
+
+def backward(
+    d_output: Tensor | None,
+    d_h_n: Tensor | None,
+    d_c_n: Tensor | None,
+    input: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    lengths: Tensor | None,
+    weights: list[Tensor],
+    mask: Tensor | None,
+    output: Tensor,
+    workspace: Tensor,
+    cell: CellName,
+    num_layers: int,
+    bidirectional: bool,
+    bias: bool,
+    scale: float,
+    kernel: str,
+    wanted: list[bool],
+) -> list[Tensor]:
+    """Back-propagate through it: what the operator ``recurrent_backward`` does."""
+    from unspool import _native
+
+    input = _with_contiguous_rows(input)
+    h0, c0, lengths, mask, d_h_n, d_c_n = map(_contiguous, (h0, c0, lengths, mask, d_h_n, d_c_n))
+    weights = [weight.contiguous() for weight in weights]
+    if d_output is not None:
+        d_output = _with_contiguous_rows(d_output)
+    gradients = gradients_of(input, h0, c0, weights, wanted)
+    d_input, d_h0, d_c0, *d_weights = gradients
+    _native.backward(
+        kernel,
+        cell,
+        sizes_of(input, weights, num_layers, bidirectional),
+        _rows(input),
+        _address(lengths),
+        _address(h0),
+        _address(c0),
+        _weight_addresses(weights, bias),
+        _address(mask),
+        scale,
+        _rows(output),
+        _address(workspace),
+        torch.get_num_threads(),
+        _rows(d_output),
+        _address(d_h_n),
+        _address(d_c_n),
+        _rows(d_input),
+        _address(d_h0),
+        _address(d_c0),
+        _weight_addresses(d_weights, bias),
+    )
+    return [gradient for gradient in gradients if gradient is not None]
+
+
+def step(
+    stack: Stack, x: Tensor, state: State | None, weights: Sequence[Weights], kernel: str
+) -> tuple[Tensor, State]:
+    """Run a stack over one step, past torch's dispatcher, which would take longer than the step.
+
+    Parameters
+    ----------
+    stack : Stack
+        In one direction.
+    x : Tensor, shape (B, F)
+        The input, contiguous.
+    state : State, shapes (L, B, H), or None
+        Contiguous; None for zeros.
+    weights : sequence of Weights, length L
+        Contiguous.
+    kernel : str
+        One of :func:`unspool.nn.levels.names`.
+
+    Returns
+    -------
+    output : Tensor, shape (B, H)
+        The output of the last layer.
+    state : State
+        The states after the step.
+    """
+    from unspool import _native
+
+    batch, features = x.shape
+    hidden = weights[0].weight_hh.size(1)
+    output = x.new_empty(batch, hidden)
+    final = tuple(
+        x.new_empty(stack.num_layers, batch, hidden)
+        for _ in range(2 if stack.cell == "lstm" else 1)
+    )
+    h0, c0 = (*(state or ()), None, None)[:2]
+    _native.forward(
+        kernel,
+        stack.cell,
+        (batch, 1, features, hidden, stack.num_layers, 1),
+        (x.data_ptr(), features, features),
+        0,
+        _address(h0),
+        _address(c0),
+        [0 if weight is None else weight.data_ptr() for layer in weights for weight in layer[:4]],
+        0,
+        1.0,
+        (output.data_ptr(), hidden, hidden),
+        0,
+        torch.get_num_threads(),
+        final[0].data_ptr(),
+        final[1].data_ptr() if len(final) > 1 else 0,
+    )
+    return output, final

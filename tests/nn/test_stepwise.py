@@ -1,0 +1,117 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from unspool.nn import reference
+from unspool.nn.stack import Weights
+from unspool.nn.stepwise import SteppedLayer, SteppedLinear
+
+B, T, FEATURES, SIZE = 3, 4, 2, 5
+
+
+def drawn(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
+
+
+def plain(weight, sums):
+    steps = iter(sums.unbind(1))
+    return lambda x: next(steps) + F.linear(x, weight)
+
+
+def chained(linear, x, out):
+    """A loop in which each step's input hangs on the step before."""
+    found = []
+    for _ in range(T):
+        y = linear(x)
+        found.append(y)
+        x = torch.tanh(y @ out)
+    return torch.stack(found, 1)
+
+
+def learnt(make, leaves):
+    weight, sums, x, out = leaves
+    found = chained(make(weight, sums), x, out)
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    return found.detach(), *torch.autograd.grad(found.square().sum(), wanted)
+
+
+def leaves_of(dtype=torch.float64):
+    shapes = [(SIZE, FEATURES), (B, T, SIZE), (B, FEATURES), (SIZE, FEATURES)]
+    return [drawn(*shape, seed=seed, dtype=dtype) for seed, shape in enumerate(shapes)]
+
+
+def assert_same(received, expected, tolerance=1e-12):
+    for one, other in zip(received, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+def test_a_stepped_linear_is_linear_with_its_gradients():
+    assert_same(learnt(SteppedLinear, leaves_of()), learnt(plain, leaves_of()))
+
+
+def test_a_frozen_weight_stays_so():
+    leaves = leaves_of()
+    leaves[0].requires_grad_(False)
+    assert_same(learnt(SteppedLinear, leaves), learnt(plain, leaves))
+
+
+def test_a_bias_serves_all_steps():
+    weight, bias, x = drawn(SIZE, FEATURES), drawn(SIZE, seed=1), drawn(B, FEATURES, seed=2)
+    linear = SteppedLinear(weight, bias.expand(B, T, -1))
+    total = sum(linear(x).square().sum() for _ in range(T))
+    expected = T * F.linear(x, weight, bias).square().sum()
+    leaves = [weight, bias, x]
+    assert_same(torch.autograd.grad(total, leaves), torch.autograd.grad(expected, leaves))
+
+
+def test_gradients_may_be_asked_for_twice():
+    weight, sums, x, out = leaves_of()
+    found = chained(SteppedLinear(weight, sums), x, out).sum()
+    once = torch.autograd.grad(found, weight, retain_graph=True)
+    assert_same(once, torch.autograd.grad(found, weight))
+
+
+def test_a_loop_may_end_early_and_leave_steps_unused():
+    weight, sums, x, _ = leaves_of()
+    linear = SteppedLinear(weight, sums)
+    first, _ = linear(x), linear(2 * x)
+    d_weight, d_sums = torch.autograd.grad(first.sum(), [weight, sums])
+    assert_same([d_weight], [x.detach().sum(0).expand(SIZE, -1)])
+    assert_same([d_sums], [torch.zeros_like(sums).index_fill(1, torch.tensor([0]), 1)])
+
+
+def test_under_autocast_sums_stay_in_single_precision():
+    leaves = leaves_of(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = learnt(SteppedLinear, leaves)
+    assert all(each.dtype == torch.float32 for each in found)
+    for one, other in zip(found, learnt(plain, leaves), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.05, atol=0.05 * float(other.abs().max()))
+
+
+CELLS = {"rnn": ("rnn_tanh", 1), "lstm": ("lstm", 4), "gru": ("gru", 3)}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_stepped_layer_is_the_twin_s(cell):
+    name, gates = CELLS[cell]
+    shapes = [(gates * SIZE, FEATURES), (gates * SIZE, SIZE), (gates * SIZE,), (gates * SIZE,)]
+    weights = Weights(*(drawn(*shape, seed=seed) for seed, shape in enumerate(shapes)))
+    start = tuple(drawn(B, SIZE, seed=seed) for seed in range(5, 7 if cell == "lstm" else 6))
+    x = drawn(B, T, FEATURES, seed=8)
+    layer = SteppedLayer(
+        cell,
+        SteppedLinear(weights.weight_ih, weights.bias_ih.expand(B, T, -1)),
+        SteppedLinear(weights.weight_hh, weights.bias_hh.expand(B, T, -1)),
+    )
+    results = []
+    for advance in (layer, lambda x, state: reference.CELLS[name](x, state, weights)):
+        state, found = start, []
+        for step in x.unbind(1):
+            state = advance(step, state)
+            found.extend(state)
+        total = sum(member.square().sum() for member in found)
+        leaves = [x, *start, *weights[:4]]
+        results.append([*found, *torch.autograd.grad(total, leaves)])
+    assert_same(*results, tolerance=1e-10)
