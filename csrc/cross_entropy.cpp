@@ -19,7 +19,7 @@ constexpr int64_t chunk_hidden = 1 << 17;
 constexpr int64_t fewest_positions = 32, most_positions = 512;
 // Blocks of classes are dealt to so many parts, each of which sums over its own: fixed, so that
 // results do not depend on the number of threads.
-constexpr int64_t most_parts = 16;
+constexpr int64_t most_parts = 8;
 
 int64_t ceiling(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
@@ -134,14 +134,8 @@ class Chunks {
         });
         if (!task_.d_hidden) return;
         divide(positions_.N, task_.threads, [&](int, int64_t first, int64_t last) {
-            for (int64_t n = first; n < last; ++n) {
-                float* const to = task_.d_hidden + (begin + n) * task_.H;
-                std::copy_n(d_hidden_[0] + n * width_, task_.H, to);
-                for (int64_t part = 1; part < parts_; ++part) {
-                    const float* const from = d_hidden_[part] + n * width_;
-                    for (int64_t k = 0; k < task_.H; ++k) to[k] += from[k];
-                }
-            }
+            kernels_.sum_parts(positions_, d_hidden_.data(), parts_, first, last,
+                               task_.d_hidden + begin * task_.H);
         });
     }
 

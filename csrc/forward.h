@@ -347,7 +347,7 @@ void forward_as(const Forward& job) {
         h[0] = job.units.shared;
         h[1] = h[0] + shared_size(H, n) / 2;
     }
-    // Units of this thread: [begin, end), of which those up to `last` are more than padding.
+    // Units of this thread: [begin, end), of which `mine` are more than padding.
     const int64_t begin = job.units.wait ? job.units.begin * W : 0;
     const int64_t end = job.units.wait ? job.units.end * W : Hp;
     const int64_t mine = (end < H ? end : H) - begin;

@@ -149,9 +149,12 @@ struct LogitGradient {
 inline void add_weight_gradient(const Positions& p, const OutputScratch& own, int64_t count,
                                 float* d_weight, bool add) {
     const int64_t width = vectors(p.H) * 16;
-    multiply({own.gradient, p.stride, whole_tiles(count), depth32(p.N),
-              reinterpret_cast<const Bfloat16*>(p.rows), 16 * p.stride, own.sums, width},
-             vectors(p.H));
+    const bool fits = p.H % 16 == 0 && count % 16 == 0;  // in whole tiles
+    HalfProduct product{own.gradient, p.stride, whole_tiles(count), depth32(p.N),
+                        reinterpret_cast<const Bfloat16*>(p.rows), 16 * p.stride,
+                        fits ? d_weight : own.sums, width, fits && add};
+    multiply(product, vectors(p.H));
+    if (fits) return;
     for (int64_t c = 0; c < count; ++c)
         for (int64_t k = 0; k < p.H; k += W) {
             float* const to = d_weight + c * p.H + k;

@@ -193,6 +193,9 @@ struct OutputKernels {
     // Brings the blocks together for 32 positions for each of [begin, end).
     void (*normalise)(const Positions&, int64_t begin, int64_t end);
     void (*gradients)(const Positions&, const ClassGradients&, float* scratch);
+    // Adds up what the parts made of positions [begin, end): d_hidden is (N, H).
+    void (*sum_parts)(const Positions&, const float* const* parts, int64_t count, int64_t begin,
+                      int64_t end, float* d_hidden);
 };
 
 // One level of vector instructions. Numbers of scratch and panels are in floats.
@@ -222,6 +225,8 @@ struct Kernels {
     void (*weight_gradient)(const WeightGradient&);
 
     OutputKernels output;
+    // Multiply-adds in registers, for some rounds; returns how many operations these were.
+    int64_t (*multiply_add)(int64_t rounds);
 };
 
 }  // namespace unspool

@@ -1,5 +1,6 @@
 // One level of vector instructions; compiled once for each, see CMakeLists.txt.
 #include "levels.h"
+#include "peak.h"
 #include "step.h"
 #if defined(UNSPOOL_BF16)
 #include "half_output_layer.h"
@@ -37,7 +38,8 @@ const Kernels kernels = {
     &weight_gradient_scratch,
     &weight_gradient,
     {class_block, &hidden_panels, &exponentials, &output_scratch, &pack_hidden, &logits, &normalise,
-     &output_gradients},
+     &output_gradients, &sum_parts},
+    &multiply_add,
 };
 
 }  // namespace UNSPOOL_LEVEL

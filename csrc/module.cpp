@@ -6,7 +6,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -191,6 +193,23 @@ double cross_entropy(const std::string& kernel, const std::array<int64_t, 3>& si
     return unspool::cross_entropy(kernels, task);
 }
 
+// Operations a second that all threads together can do at most.
+double peak(const std::string& kernel, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const nb::gil_scoped_release release;
+    double best = 0;
+    for (int trial = 0; trial < 5; ++trial) {
+        std::vector<int64_t> operations(threads);
+        const auto start = std::chrono::steady_clock::now();
+        unspool::parallel(threads, [&](int part) { operations[part] = kernels.multiply_add(1 << 20); });
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+        double sum = 0;
+        for (const int64_t count : operations) sum += double(count);
+        best = std::max(best, sum / seconds.count());
+    }
+    return best;
+}
+
 }  // namespace
 
 NB_MODULE(_native, module) {
@@ -220,4 +239,6 @@ NB_MODULE(_native, module) {
     module.def("cross_entropy", &cross_entropy, "kernel"_a, "sizes"_a, "arguments"_a, "targets"_a,
                "smoothing"_a, "scale"_a, "gradients"_a, "threads"_a,
                "Sum the cross-entropy of a linear layer's logits over positions.");
+    module.def("peak", &peak, "kernel"_a, "threads"_a,
+               "Floating-point operations a second that the processor can do at most, measured.");
 }

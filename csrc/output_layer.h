@@ -96,5 +96,16 @@ inline void normalise(const Positions& p, int64_t begin, int64_t end) {
     }
 }
 
+inline void sum_parts(const Positions& p, const float* const* parts, int64_t count, int64_t begin,
+                      int64_t end, float* d_hidden) {
+    const int64_t width = vectors(p.H) * W;
+    for (int64_t n = begin; n < end; ++n)
+        for (int64_t k = 0; k < p.H; k += W) {
+            Vec sum = load(parts[0] + n * width + k);
+            for (int64_t part = 1; part < count; ++part) sum += load(parts[part] + n * width + k);
+            store_first(d_hidden + n * p.H + k, sum, p.H - k);
+        }
+}
+
 }  // namespace UNSPOOL_LEVEL
 }  // namespace unspool

@@ -19,11 +19,12 @@ def test_one_json_object_with_a_row_for_each_case(command):
     assert status == 0
     result = json.loads(out)
     machine = result["machine"]
-    assert {"cpu", "threads", "torch", "kernel", "gemm_gflops"} <= machine.keys()
+    assert {"cpu", "threads", "torch", "kernel", "gemm_gflops", "peak_gflops"} <= machine.keys()
     assert result["repeat"] == 2
     assert [row["mode"] for row in result["rows"]] == ["forward", "training"]
     for row in result["rows"]:
         assert row["ours_ms"] > 0
+        assert (row["share_of_peak"] is None) == (native.absence() is not None)
         assert row["ratio"] == row["torch_ms"] / row["ours_ms"]
         assert (row["cell"], row["shape"]) == ("gru", [3, 4, 5, 6, 2])
         assert (row["precision"], row["malloc"], row["lengths"]) == ("fp32", "default", "full")

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from unspool.errors import RecipeError
 from unspool.models.classifier import Classifier, ClassifierSettings
 
 CELLS = ["rnn", "lstm", "gru"]
@@ -42,8 +43,22 @@ def test_logits_are_those_of_torch_layers(cell, bidirectional, projection, batch
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_belief_is_that_of_the_beginning_cut_by_hand(cell, bidirectional, batch):
-    model = network(cell=cell, bidirectional=bidirectional, num_layers=2)
+def test_max_pooling_takes_the_largest_outputs_of_torch_layers(cell, bidirectional, batch):
+    model = network(cell=cell, bidirectional=bidirectional, pooling="max")
+    layers = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
+    twin = layers(3, 5, batch_first=True, bidirectional=bidirectional).double()
+    twin.load_state_dict(model.recurrent.state_dict())
+    x, lengths = batch
+    for sequence, length, logits in zip(x, lengths, model(x, lengths), strict=True):
+        largest = twin(sequence[:length])[0].max(0).values
+        torch.testing.assert_close(model.head(largest), logits, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("pooling", ["last", "max"])
+def test_a_belief_is_that_of_the_beginning_cut_by_hand(cell, bidirectional, pooling, batch):
+    model = network(cell=cell, bidirectional=bidirectional, pooling=pooling, num_layers=2)
     x, lengths = batch
     by_step = model.by_step(x, lengths)
     assert by_step.shape == (4, 6, 4)
@@ -65,8 +80,9 @@ def test_a_belief_does_not_know_the_future(bidirectional, batch):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_without_lengths_every_step_counts(bidirectional, batch):
-    model, (x, _) = network(bidirectional=bidirectional), batch
+@pytest.mark.parametrize("pooling", ["last", "max"])
+def test_without_lengths_every_step_counts(bidirectional, pooling, batch):
+    model, (x, _) = network(bidirectional=bidirectional, pooling=pooling), batch
     full = torch.full((4,), 6)
     assert torch.equal(model(x), model(x, full))
     assert torch.equal(model.by_step(x), model.by_step(x, full))
@@ -99,6 +115,26 @@ def test_dropout_works_in_training_alone(batch):
     assert not torch.equal(model(x), model(x))
 
 
+def test_token_dropout_drops_whole_tokens_in_training_alone():
+    settings = ClassifierSettings(hidden_size=5, token_dropout=0.5)
+    torch.manual_seed(0)
+    model = Classifier(1, 4, settings, num_tokens=9)
+    read = []
+    model.projection.register_forward_hook(lambda module, arguments, output: read.append(output))
+    tokens = torch.full((1, 64, 1), 3)
+    model(tokens)
+    kept = (read[0] != 0).any(-1)
+    assert 16 < int(kept.sum()) < 48
+    assert torch.equal(read[0][kept], 2 * model.embedding.weight[[3] * int(kept.sum())])
+    model.eval()(tokens)
+    assert torch.equal(read[1], model.embedding(tokens[:, :, 0]))
+
+
+def test_token_dropout_needs_tokens():
+    with pytest.raises(RecipeError, match="token_dropout is for text"):
+        network(token_dropout=0.1)
+
+
 def test_the_normalisation_is_part_of_the_state():
     model = network()
     model.set_normalisation(torch.ones(3), torch.full((3,), 2.0))
@@ -116,6 +152,8 @@ def test_the_normalisation_is_part_of_the_state():
         ({"num_layers": 65}, "less than or equal to 64"),
         ({"input_projection": 0}, "greater than or equal to 1"),
         ({"dropout": 1.0}, "less than 1"),
+        ({"token_dropout": 1.0}, "less than 1"),
+        ({"pooling": "mean"}, "'last' or 'max'"),
         ({"dropout": float("nan")}, "finite"),
         ({"cell": "gru", "forget_bias": 1.0}, "forget_bias needs cell 'lstm', got cell 'gru'"),
     ],

@@ -179,7 +179,7 @@ def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[
     others: list[dict[str, Any]] = []
     for number, (malloc, case, contender) in enumerate(jobs, start=1):
         say(f"{number}/{len(jobs)} {case} against {contender}, malloc {malloc}")
-        found = list(_rows(plan, malloc, case, contender, machine["gemm_gflops"]))
+        found = list(_rows(plan, malloc, case, contender, machine["peak_gflops"]))
         (rows if contender == "torch" else others).extend(found)
     return {
         "machine": machine,
@@ -222,7 +222,7 @@ def _jobs(plan: Plan, others: Sequence[str]) -> Iterator[tuple[str, Case, str]]:
 
 
 def _rows(
-    plan: Plan, malloc: str, case: Case, contender: str, gemm_gflops: dict[str, float]
+    plan: Plan, malloc: str, case: Case, contender: str, peak_gflops: dict[str, float | None]
 ) -> Iterator[dict[str, Any]]:
     theirs = contender.lower()
     about = {
@@ -241,7 +241,7 @@ def _rows(
         )
         for mode in timed:
             ours, other = times[mode]
-            gflops = case.operations(mode) / ours / 1e6
+            gflops, peak = case.operations(mode) / ours / 1e6, peak_gflops[case.precision]
             yield {
                 **about,
                 "mode": mode,
@@ -249,7 +249,7 @@ def _rows(
                 f"{theirs}_ms": other,
                 "ratio": other / ours,
                 "gflops": gflops,
-                "share_of_gemm_rate": gflops / gemm_gflops[case.precision],
+                "share_of_peak": None if peak is None else gflops / peak,
             }
     if "memory" in plan.modes and contender == "torch":
         ours, other = (

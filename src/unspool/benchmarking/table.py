@@ -27,12 +27,17 @@ def caption(result: dict[str, Any]) -> str:
         What :func:`unspool.benchmarking.layers.measure` returns.
     """
     machine = result["machine"]
-    rates = ", ".join(f"{rate:.0f} in {name}" for name, rate in machine["gemm_gflops"].items())
+    peaks = {name: rate for name, rate in machine["peak_gflops"].items() if rate is not None}
+    peak = f" The processor's peak is {_rates(peaks)} GFLOP/s." if peaks else ""
     return (
         f"{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}, "
         f"kernel {machine['kernel']}; medians of {result['repeat']}. "
-        f"A large matrix product of torch's reaches {rates} GFLOP/s."
+        f"A large matrix product of torch's reaches {_rates(machine['gemm_gflops'])} GFLOP/s.{peak}"
     )
+
+
+def _rates(gflops: dict[str, float]) -> str:
+    return ", ".join(f"{rate:.0f} in {name}" for name, rate in gflops.items())
 
 
 def tables(result: dict[str, Any]) -> list[Table]:
@@ -77,5 +82,6 @@ def _cells(other: str, row: dict[str, Any]) -> tuple[str, ...]:
         speed = ""
     else:
         amounts = (f"{row['ours_ms']:.2f} ms", f"{row[f'{other}_ms']:.2f} ms")
-        speed = f"{row['gflops']:.0f} ({row['share_of_gemm_rate']:.0%} of GEMM)"
+        share = row["share_of_peak"]
+        speed = f"{row['gflops']:.0f}" + ("" if share is None else f" ({share:.0%} of peak)")
     return row["cell"], shape, row["mode"], *amounts, ratio, speed

@@ -23,7 +23,7 @@ from unspool.benchmarking import contenders
 from unspool.benchmarking.contenders import Contender
 from unspool.benchmarking.layers import Case, Shape
 from unspool.errors import UnspoolError
-from unspool.nn import kernel
+from unspool.nn import levels
 
 _SAMPLE_SECONDS = 0.005  # of several calls, where one is shorter
 _WARM_UP_CALLS = 3
@@ -50,8 +50,9 @@ def _machine(_: dict[str, Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "unspool": __version__,
-        "kernel": kernel(),
+        "kernel": levels.kernel(),
         "gemm_gflops": {name: _gemm_gflops(dtype) for name, dtype in dtypes.items()},
+        "peak_gflops": {name: _peak_gflops(name == "bf16") for name in dtypes},
     }
 
 
@@ -69,6 +70,16 @@ def _gemm_gflops(dtype: torch.dtype) -> float:
     one, other = (torch.randn(_GEMM_SIZE, _GEMM_SIZE).to(dtype) for _ in range(2))
     best = min(_seconds(lambda: torch.mm(one, other), 1) for _ in range(8))
     return 2 * _GEMM_SIZE**3 / best / 1e9
+
+
+def _peak_gflops(half: bool) -> float | None:
+    """Measure the most that the processor can do in its registers; None without native kernels."""
+    name = levels.serving(levels.kernel(), half)
+    if name is None:
+        return None
+    from unspool import _native
+
+    return _native.peak(name, torch.get_num_threads()) / 1e9
 
 
 def _time(job: dict[str, Any]) -> dict[str, tuple[float, float]]:

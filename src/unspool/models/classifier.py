@@ -33,6 +33,12 @@ class ClassifierSettings(Settings):
     dropout : float
         Share of a recurrent layer's outputs that is dropped on the way to the next layer and to
         the head, never from step to step (Zaremba et al. 2014, arXiv 1409.2329).
+    token_dropout : float
+        For text: share of the tokens that are not read, others at every reading (Iyyer et al.
+        2015, "Deep Unordered Composition Rivals Syntactic Methods for Text Classification").
+    pooling : {"last", "max"}
+        What the head answers from: the state after the last step, or the largest output that each
+        unit had at any step (Conneau et al. 2017, arXiv 1705.02364).
     forget_bias : float, optional
         What an LSTM's forget gates start from; torch's random start when not given.
     output_init : {"default", "standard-normal"}
@@ -47,6 +53,8 @@ class ClassifierSettings(Settings):
     num_layers: Annotated[int, Field(ge=1, le=64)] = 1
     bidirectional: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    token_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pooling: Literal["last", "max"] = "last"
     forget_bias: float | None = None
     output_init: Literal["default", "standard-normal"] = "default"
 
@@ -58,7 +66,7 @@ class ClassifierSettings(Settings):
 
 
 class Classifier(nn.Module):
-    """Normalisation, optional projection, stacked recurrent layers, and a head on the last state.
+    """Normalisation, optional projection, stacked recurrent layers, and a head on their answer.
 
     Parameters
     ----------
@@ -96,6 +104,12 @@ class Classifier(nn.Module):
         if num_tokens is not None:
             size = settings.embedding_size or _EMBEDDING_SIZE
             self.embedding = nn.Embedding(num_tokens, size)
+            self.token_dropout = nn.Dropout1d(settings.token_dropout)
+        elif settings.token_dropout:
+            raise RecipeError(
+                "model.token_dropout is for text, the sequences are of numbers; leave it out, or "
+                "say by data.vocabulary what the tokens are"
+            )
         elif settings.embedding_size is not None:
             raise RecipeError(
                 "model.embedding_size is for text, the sequences are of numbers; leave it out, or "
@@ -154,7 +168,9 @@ class Classifier(nn.Module):
         (B, C) tensor
             Logits after the last valid step.
         """
-        _, state = self._unroll(x, lengths)
+        outputs, state = self._unroll(x, lengths)  # (B, T, D * H)
+        if self.settings.pooling == "max":
+            return self._logits(_largest(outputs, lengths))
         hidden = state[0] if self.settings.cell == "lstm" else state  # (L * D, B, H)
         directions = 2 if self.settings.bidirectional else 1
         last = hidden[-directions:].transpose(0, 1).flatten(1)  # (B, D * H)
@@ -184,6 +200,8 @@ class Classifier(nn.Module):
             beginnings = [self(x[:, :end], lengths.clamp(max=int(end))) for end in ends]
             return torch.stack(beginnings, dim=1)
         outputs, _ = self._unroll(x, lengths)  # (B, T, H)
+        if self.settings.pooling == "max":
+            outputs = outputs.cummax(1).values
         last = (lengths[:, None] - 1).clamp(min=0).to(x.device)  # (B, 1)
         seen = torch.arange(steps, device=x.device).minimum(last)  # (B, T)
         held = outputs.gather(1, seen[:, :, None].expand_as(outputs))
@@ -191,10 +209,19 @@ class Classifier(nn.Module):
 
     def _unroll(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Any]:
         if self.embedding is not None:
-            read = self.embedding(x[:, :, 0].long())  # (B, T, size of the embedding)
+            read = self.token_dropout(self.embedding(x[:, :, 0].long()))  # (B, T, its size)
         else:
             read = (x.to(self.scale.dtype) - self.centre) / self.scale
         return self.recurrent(self.projection(read), lengths=lengths)  # type: ignore[no-any-return]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return self.head(self.dropout(hidden))  # type: ignore[no-any-return]
+
+
+def _largest(outputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """The largest value of each feature over the valid steps, ``(B, F)`` of ``(B, T, F)``."""
+    if lengths is not None:
+        steps = torch.arange(outputs.shape[1], device=outputs.device)
+        past = steps >= lengths[:, None].to(outputs.device)  # (B, T)
+        outputs = outputs.masked_fill(past[:, :, None], -torch.inf)
+    return outputs.amax(1)

@@ -12,7 +12,6 @@ see :func:`serving`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from torch.autograd import forward_ad
 from torch.library import Library
 
 from unspool.nn import levels, native_recurrent, reference
+from unspool.nn.dropout import draw_kept
 from unspool.nn.stack import CellName, Stack, State, Weights
 
 # Held for good: operators live as long as their library.
@@ -81,6 +81,14 @@ def is_transformed() -> bool:
     return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
 
 
+def only_numbers() -> bool:
+    """Tell whether a call is for numbers and their gradients, and nothing else.
+
+    No autocast is on, and no compiler, transformation or mode of torch's dispatcher looks on.
+    """
+    return _is_unobserved() and not is_transformed() and not torch.is_autocast_enabled("cpu")
+
+
 def run(
     stack: Stack,
     input: Tensor,
@@ -129,33 +137,26 @@ def run(
 
 
 def _is_plain(*tensors: Tensor) -> bool:
-    """Tell whether nobody looks on, such as a compiler: the operator then only costs time."""
-    return (
-        all(type(tensor) is Tensor or type(tensor) is nn.Parameter for tensor in tensors)
-        and not torch.compiler.is_compiling()
-        and torch._C._len_torch_dispatch_stack() == 0
-        and torch._C._len_torch_function_stack() == 0
+    """Tell whether the operator would only cost time: nobody looks on, the tensors are torch's."""
+    return _is_unobserved() and all(
+        type(tensor) is Tensor or type(tensor) is nn.Parameter for tensor in tensors
     )
 
 
-_CHANCES = 2**16
-"""Dropout rates are rounded to a whole number of so many: 16 random bits decide over an output,
-which takes a fifth of the time of torch's own Bernoulli numbers."""
+def _is_unobserved() -> bool:
+    """Tell whether neither a compiler nor a mode of torch's dispatcher looks on."""
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._len_torch_function_stack() == 0
+    )
 
 
 def _draw_mask(stack: Stack, input: Tensor, weights: Sequence[Weights]) -> Tensor:
     """Draw which outputs are kept on the way from layer to layer: (L−1, B, T, D·H) of 0 and 1."""
     width = weights[0].weight_hh.size(1) * (2 if stack.bidirectional else 1)
     shape = (stack.num_layers - 1, input.size(0), input.size(1), width)
-    dropped = round(stack.dropout * _CHANCES)
-    if dropped == _CHANCES:
-        return torch.zeros(shape, dtype=torch.uint8, device=input.device)
-    count = math.prod(shape)
-    words = torch.randint(
-        -(2**63), 2**63 - 1, ((count + 3) // 4,), dtype=torch.int64, device=input.device
-    )
-    drawn = words.view(torch.int16)[:count]  # -2**15 to 2**15 - 1
-    return (drawn >= dropped - 2**15).view(torch.uint8).view(shape)
+    return draw_kept(shape, stack.dropout, input.device).view(torch.uint8)
 
 
 # -------------------------------------------------------------------------------------- operators

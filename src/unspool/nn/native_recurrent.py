@@ -26,7 +26,7 @@ def sizes_of(
 def _like_input(input: Tensor, features: int) -> Tensor:
     """An empty (B, T, ·) tensor whose steps or sequences lie in memory as the input's do."""
     batch, steps, _ = input.shape
-    if input.transpose(0, 1).is_contiguous() and not input.is_contiguous():
+    if not input.is_contiguous() and input.transpose(0, 1).is_contiguous():
         return input.new_empty(steps, batch, features).transpose(0, 1)
     return input.new_empty(batch, steps, features)
 
@@ -237,56 +237,48 @@ def backward(
     return [gradient for gradient in gradients if gradient is not None]
 
 
-def step(
-    stack: Stack, x: Tensor, state: State | None, weights: Sequence[Weights], kernel: str
+def infer(
+    stack: Stack, input: Tensor, state: State | None, weights: Sequence[Weights], kernel: str
 ) -> tuple[Tensor, State]:
-    """Run a stack over one step, past torch's dispatcher, which would take longer than the step.
+    """Run a stack over full sequences where no gradient will be asked for, with no checks.
 
     Parameters
     ----------
     stack : Stack
-        In one direction.
-    x : Tensor, shape (B, F)
-        The input, contiguous.
-    state : State, shapes (L, B, H), or None
+    input : Tensor, shape (B, T, F)
+        Rows contiguous.
+    state : State, shapes (L·D, B, H), or None
         Contiguous; None for zeros.
-    weights : sequence of Weights, length L
+    weights : sequence of Weights, length L·D
         Contiguous.
     kernel : str
         One of :func:`unspool.nn.levels.names`.
 
     Returns
     -------
-    output : Tensor, shape (B, H)
-        The output of the last layer.
+    output : Tensor, shape (B, T, D·H)
     state : State
-        The states after the step.
     """
     from unspool import _native
 
-    batch, features = x.shape
-    hidden = weights[0].weight_hh.size(1)
-    output = x.new_empty(batch, hidden)
-    final = tuple(
-        x.new_empty(stack.num_layers, batch, hidden)
-        for _ in range(2 if stack.cell == "lstm" else 1)
-    )
+    sizes = (*input.shape, weights[0].weight_hh.size(1), stack.num_layers, 1 + stack.bidirectional)
+    output, h_n, c_n, _ = results(input, sizes, stack.cell, 0)
     h0, c0 = (*(state or ()), None, None)[:2]
     _native.forward(
         kernel,
         stack.cell,
-        (batch, 1, features, hidden, stack.num_layers, 1),
-        (x.data_ptr(), features, features),
+        sizes,
+        (input.data_ptr(), input.stride(0), input.stride(1)),
         0,
         _address(h0),
         _address(c0),
         [0 if weight is None else weight.data_ptr() for layer in weights for weight in layer[:4]],
         0,
         1.0,
-        (output.data_ptr(), hidden, hidden),
+        (output.data_ptr(), output.stride(0), output.stride(1)),
         0,
         torch.get_num_threads(),
-        final[0].data_ptr(),
-        final[1].data_ptr() if len(final) > 1 else 0,
+        h_n.data_ptr(),
+        c_n.data_ptr(),
     )
-    return output, final
+    return output, (h_n, c_n) if stack.cell == "lstm" else (h_n,)

@@ -64,6 +64,9 @@ class _Recurrent(nn.RNNBase):
         RuntimeError, ValueError
             As in torch.nn, if input or state have a wrong shape or dtype.
         """
+        quick = self._quick_forward(input, hx) if lengths is None else None
+        if quick is not None:
+            return quick
         weights = self._weights()
         route = self._route(input, hx, weights)
         if lengths is None and route is ROUTES["torch"]:
@@ -127,48 +130,63 @@ class _Recurrent(nn.RNNBase):
         return output.squeeze(step_dim), state
 
     def _quick_step(self, x: Tensor, hx: Hidden | None) -> tuple[Tensor, Hidden] | None:
-        """Run over one step at the cost of its arithmetic; None where :meth:`forward` must.
+        """Run over one step at the cost of its arithmetic; None where :meth:`forward` must."""
+        if self._forward_hooks or self._forward_pre_hooks or torch.is_grad_enabled():
+            return None
+        step_dim = 1 if self.batch_first else 0
+        if x.dim() == 2:
+            quick = self._quick_forward(x.unsqueeze(step_dim), hx)
+            return None if quick is None else (quick[0].squeeze(step_dim), quick[1])
+        state = self._members(hx)
+        if state is not None:
+            hx = self._as_hidden(tuple(member.unsqueeze(1) for member in state))
+        quick = self._quick_forward(x[None, None], hx)
+        if quick is None:
+            return None
+        final = tuple(member.squeeze(1) for member in self._members(quick[1]) or ())
+        return quick[0][0, 0], self._as_hidden(final)
 
-        Only where nothing but numbers is asked for (no gradient, no autocast, no graph, no hooks)
-        and every shape and type is as it should be: whatever is wrong, forward explains.
+    def _quick_forward(
+        self, input: Tensor | PackedSequence, hx: Hidden | None
+    ) -> tuple[Tensor, Hidden] | None:
+        """Run over full sequences with one look at each tensor; None where there is more to do.
+
+        For short sequences all the checks of the ordinary way take longer than the arithmetic. Here
+        only numbers are asked for (no autocast, no graph of a compiler), and every shape and type
+        is as it should be: whatever is wrong, the ordinary way explains.
         """
-        if (
-            type(x) is not Tensor
-            or torch.is_grad_enabled()
-            or torch.is_autocast_enabled("cpu")
-            or torch.compiler.is_compiling()
-            or kernels.is_transformed()
-            or self._forward_hooks
-            or self._forward_pre_hooks
-        ):
+        if not kernels.only_numbers() or type(input) is not Tensor or input.dim() != 3:
+            return None
+        if not _plain(input, *input.shape[:2], self.input_size) or input.numel() == 0:
             return None
         name = levels.kernel()
-        if name not in levels.names() or self.proj_size > 0 or (self.training and self.dropout):
+        state, weights = self._members(hx), self._weights()
+        batch = input if self.batch_first else input.transpose(0, 1)
+        sequences = (len(weights), batch.size(0), self.hidden_size)
+        if (
+            name not in levels.names()
+            or self.proj_size > 0
+            or not all(_plain(member, *sequences) for member in state or ())
+            or not self._are_plain(weights)
+        ):
             return None
-        batched = x.dim() == 2
-        state = self._members(hx)
-        if not batched:
-            x = x.unsqueeze(0)
-            if state is not None:
-                state = tuple(member.unsqueeze(1) for member in state)
-        shape = (self.num_layers, x.size(0), self.hidden_size)
-        if not _plain(x, (x.size(0), self.input_size)):
-            return None
-        if state is not None and not all(_plain(member, shape) for member in state):
-            return None
-        weights = self._weights()
+        if torch.is_grad_enabled() or (self.training and self.dropout):
+            arguments = (self._stack(), batch, state, None, weights)
+            output, final = kernels.run(*arguments, kernel=name)
+        else:
+            output, final = native_recurrent.infer(self._stack(), batch, state, weights, name)
+        return output if self.batch_first else output.transpose(0, 1), self._as_hidden(final)
+
+    def _are_plain(self, weights: Sequence[Weights]) -> bool:
         gates = GATES[self.mode.lower()] * self.hidden_size  # type: ignore[index]
-        for layer, each in enumerate(weights):
-            inputs = self.input_size if layer == 0 else self.hidden_size
+        directions = 2 if self.bidirectional else 1
+        for number, each in enumerate(weights):
+            inputs = self.input_size if number < directions else directions * self.hidden_size
             shapes = ((gates, inputs), (gates, self.hidden_size), (gates,), (gates,))
-            for weight, expected in zip(each, shapes, strict=False):
-                if weight is not None and not _plain(weight, expected):
-                    return None
-        output, final = native_recurrent.step(self._stack(), x, state, weights, name)
-        if not batched:
-            output = output.squeeze(0)
-            final = tuple(member.squeeze(1) for member in final)
-        return output, self._as_hidden(final)
+            for weight, shape in zip(each, shapes, strict=False):
+                if weight is not None and not _plain(weight, *shape):
+                    return False
+        return True
 
     def _route(
         self, input: Tensor | PackedSequence, hx: Hidden | None, weights: Sequence[Weights]
@@ -286,10 +304,11 @@ class _Recurrent(nn.RNNBase):
         return Weights(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
 
 
-def _plain(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+def _plain(tensor: Any, *shape: int) -> bool:
     """Tell whether C++ can read a tensor of this shape by its address."""
     return (
-        tensor.dtype == torch.float32
+        (type(tensor) is Tensor or type(tensor) is nn.Parameter)
+        and tensor.dtype == torch.float32
         and tensor.shape == shape
         and tensor.is_contiguous()
         and tensor.device.type == "cpu"
