@@ -260,6 +260,49 @@ def test_a_set_of_another_kind_is_refused():
         catalogue.texts("digits")
 
 
+# --- pairs -------------------------------------------------------------------------------------
+
+
+def test_the_entry_of_multi30k_is_complete():
+    entry = catalogue.entry("multi30k")
+    parts = ("train", "val", "test_2016_flickr", "test_2017_flickr")
+    names = [f"{part}.{language}" for part in parts for language in ("en", "de", "fr")]
+    assert [file.name for file in entry.files] == names
+    assert len({file.sha256 for file in entry.files}) == 12
+    for file in entry.files:
+        assert len(file.sha256) == 64
+        assert file.urls
+        assert all(url.endswith(f"/task1/raw/{file.name}.gz") for url in file.urls)
+    assert entry.size == 6_626_119
+    assert "Flickr30k" in entry.licence
+    assert catalogue.languages_of("multi30k") == ("en", "de", "fr")
+
+
+@pytest.mark.parametrize("name", ["dates", "reverse", "copy"])
+def test_pairs_without_files_are_built_in(name):
+    entry = catalogue.entry(name)
+    assert entry.built_in
+    assert entry.kind == "pairs"
+    assert catalogue.languages_of(name) == ()
+    with pytest.raises(DataError, match=f"{name} has no language 'en', .*none to choose from"):
+        catalogue.pairs(name, "en", "de")
+
+
+def test_languages_are_those_of_pairs():
+    with pytest.raises(DataError, match="ptb is text, expected pairs, such as dates, reverse"):
+        catalogue.languages_of("ptb")
+    with pytest.raises(DataError, match=r"multi30k has no language 'cs', .*: en, de, fr"):
+        catalogue.pairs("multi30k", "en", "cs")
+
+
+@pytest.mark.data
+def test_multi30k_is_the_true_one(real_data):
+    assert all(report.ok for report in catalogue.verify("multi30k", real_data))
+    parts = catalogue.pairs("multi30k", "de", "fr", real_data)
+    assert [len(part) for part in parts.values()] == [29_000, 1_014, 1_000, 1_000]
+    assert parts["test_2016_flickr"].targets[0].endswith(" regardant quelque chose.")
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "lines"), [("ptb", [42068, 3370, 3761]), ("tinyshakespeare", [40000])]

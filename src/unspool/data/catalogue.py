@@ -20,6 +20,8 @@ from unspool.data.download import RemoteFile, download
 from unspool.data.files import read_hashed
 from unspool.data.images import pair, parse_idx
 from unspool.data.labelled_text import LabelledText
+from unspool.data.pairs import Pairs
+from unspool.data.pairs import read as read_pairs
 from unspool.data.sequences import Sequences
 from unspool.data.text import Text, TextFiles, TextInMemory
 from unspool.errors import DataError
@@ -49,7 +51,7 @@ def names() -> list[str]:
     --------
     >>> names()
     ['digits', 'mnist', 'fashion-mnist', 'fable', 'python-docs', 'ptb', 'wikitext-2', \
-'tinyshakespeare', 'languages']
+'tinyshakespeare', 'languages', 'dates', 'reverse', 'copy', 'multi30k']
     """
     return list(ENTRIES)
 
@@ -231,6 +233,58 @@ def labelled_texts(name: str) -> LabelledText:
     """
     _of_kind(name, "labelled text")
     return languages.names()
+
+
+def languages_of(name: str) -> tuple[str, ...]:
+    """Return the codes of the languages that a set of pairs is in; none for one that has no files.
+
+    Raises
+    ------
+    DataError
+        If there are no pairs of that name.
+
+    Examples
+    --------
+    >>> languages_of("multi30k")
+    ('en', 'de', 'fr')
+    """
+    known = _of_kind(name, "pairs")
+    return tuple(dict.fromkeys(file.name.rpartition(".")[2] for file in known.files))
+
+
+def pairs(
+    name: str,
+    source_language: str,
+    target_language: str,
+    data_dir: Path | str | None = None,
+    progress: FetchProgress | None = None,
+) -> dict[str, Pairs]:
+    """Return a set's parts in two of its languages: ``train``, ``validation``, and the test parts.
+
+    Raises
+    ------
+    DataError
+        If there are no pairs of that name or in these languages, no mirror delivers them, or a file
+        is not the true one.
+    SaveError
+        If the cache cannot be written.
+    """
+    chosen = (source_language, target_language)
+    for language in chosen:
+        if language not in languages_of(name):
+            found = ", ".join(languages_of(name)) or "none to choose from"
+            raise DataError(
+                f"{name} has no language {language!r}, expected one of its own: {found}"
+            )
+    files = {file.name: file for file in entry(name).files}
+    paths = fetch(name, data_dir, progress)
+    parts = {}
+    for part in dict.fromkeys(file.rpartition(".")[0] for file in files):
+        source, target = (f"{part}.{language}" for language in chosen)
+        for side in (source, target):
+            _read_verified(name, files[side], paths[side])
+        parts["validation" if part == "val" else part] = read_pairs(paths[source], paths[target])
+    return parts
 
 
 def _of_kind(name: str, kind: Kind) -> Entry:

@@ -6,7 +6,7 @@ from typing import Literal
 from unspool.data.download import RemoteFile
 from unspool.data.languages import LANGUAGES
 
-Kind = Literal["sequences", "text", "labelled text"]
+Kind = Literal["sequences", "text", "labelled text", "pairs"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Entry:
     """One data set; ``files`` is empty for a set that comes with Unspool or its dependencies.
 
     A text of three files has its training, validation and test part in this order; one of a single
-    file is divided by the recipe.
+    file is divided by the recipe. Pairs have a file for each part and language, ``PART.LANGUAGE``;
+    the parts are ``train``, ``val``, and any others for tests.
     """
 
     name: str
@@ -60,6 +61,82 @@ def _files(root: str, *files: tuple[str, str, int, str]) -> tuple[RemoteFile, ..
 
 
 _DIGITS = tuple("0123456789")
+
+_MULTI30K = _files(
+    "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/",
+    (
+        "train.en",
+        "train.en.gz",
+        1_801_238,
+        "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6",
+    ),
+    (
+        "train.de",
+        "train.de.gz",
+        2_110_398,
+        "2c2b73fd2b548fbcde3a875e0a78d6ee94d498bfdee6bd3eae3945779e9ddf72",
+    ),
+    (
+        "train.fr",
+        "train.fr.gz",
+        2_111_303,
+        "5925a3c18f1587b6b54b87743106e6e8ab93618edb6f65d19eac0621f853a10d",
+    ),
+    (
+        "val.en",
+        "val.en.gz",
+        63_297,
+        "1f2a23d992769b5b3d209b0a10dd0b77c08cceb1f20dfb97ed0aafa49d107227",
+    ),
+    (
+        "val.de",
+        "val.de.gz",
+        75_981,
+        "660e09eb7e1da2f856ea13ee5ad3cf6d36b3d5b0b733c857e94c5747a3dfc660",
+    ),
+    (
+        "val.fr",
+        "val.fr.gz",
+        73_924,
+        "5304e444d842e962b2dda4d816b70b22a1765b15401642b7ca37a67477e708dc",
+    ),
+    (
+        "test_2016_flickr.en",
+        "test_2016_flickr.en.gz",
+        62_076,
+        "399a4382932c1aadd3ceb9bef1008d388a64c76d4ae4e9d4728c6f4301cac182",
+    ),
+    (
+        "test_2016_flickr.de",
+        "test_2016_flickr.de.gz",
+        70_649,
+        "4be6b5b3236b79c25475c6bb829800a7ce559e9ba7a1f6c2394fe4d40be46d16",
+    ),
+    (
+        "test_2016_flickr.fr",
+        "test_2016_flickr.fr.gz",
+        72_261,
+        "cb3160d69b002bb638e66cc7612fcd56cb0af82eadc9c142dedc438afb885ef6",
+    ),
+    (
+        "test_2017_flickr.en",
+        "test_2017_flickr.en.gz",
+        55_242,
+        "ce1450ddc5ab0834502579d77a170849952e15a2938b34cc503bdc25ebb4fb98",
+    ),
+    (
+        "test_2017_flickr.de",
+        "test_2017_flickr.de.gz",
+        64_059,
+        "c3078bc3b36808bf9d20eb2347ed6137016179ef59ec0d2b9b8ecc3fb2880081",
+    ),
+    (
+        "test_2017_flickr.fr",
+        "test_2017_flickr.fr.gz",
+        65_691,
+        "6f3764e31dac41e9455e612958bcfd4e877c5e15cd66df2c2b2be6d9bd83e5b6",
+    ),
+)
 
 ENTRIES: dict[str, Entry] = {
     entry.name: entry
@@ -252,6 +329,51 @@ ENTRIES: dict[str, Entry] = {
             licence="Unicode-3.0",
             class_names=tuple(LANGUAGES.values()),
             kind="labelled text",
+        ),
+        Entry(
+            name="dates",
+            title="Dates in words and figures",
+            description="dates of 1900 to 2099 as 40 languages write them, in many styles, and in "
+            "ISO 8601; any number of pairs, from a seed; built in",
+            origin="Unicode Common Locale Data Repository, by way of Babel",
+            licence="Unicode-3.0",
+            class_names=(),
+            kind="pairs",
+        ),
+        Entry(
+            name="reverse",
+            title="Letters in reverse order",
+            description="random letters and the same from last to first; any number of pairs, from "
+            "a seed; built in",
+            origin="made for Unspool",
+            licence="Apache-2.0",
+            class_names=(),
+            kind="pairs",
+        ),
+        Entry(
+            name="copy",
+            title="Letters in the same order",
+            description="random letters and the same again; any number of pairs, from a seed; "
+            "built in",
+            origin="made for Unspool",
+            licence="Apache-2.0",
+            class_names=(),
+            kind="pairs",
+        ),
+        Entry(
+            name="multi30k",
+            title="Multi30k, captions of pictures",
+            description="29,000 training, 1,014 validation and twice 1,000 test sentences "
+            "(test_2016_flickr, test_2017_flickr) in English (en), German (de) and French (fr), "
+            "from any into any other; not tokenised",
+            origin="D. Elliott, S. Frank, K. Sima'an, L. Specia: Multi30K: Multilingual "
+            "English-German Image Descriptions, 2016, arXiv 1605.00459; D. Elliott, S. Frank, "
+            "L. Barrault, F. Bougares, L. Specia: Findings of the Second Shared Task on Multimodal "
+            "Machine Translation, 2017, arXiv 1710.07177; WMT multimodal task 1",
+            licence="Flickr30k's terms: research",
+            class_names=(),
+            files=_MULTI30K,
+            kind="pairs",
         ),
     )
 }

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,9 +34,12 @@ from unspool.storage import write_file
 # sets the variable.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+Size = Annotated[int, Field(ge=3, le=4_194_304)]
+"""How many tokens a vocabulary may have."""
 
-class VocabularySettings(Settings):
-    """What the tokens of a text are.
+
+class TokenSettings(Settings):
+    """What the tokens of a text are, and how many.
 
     Parameters
     ----------
@@ -48,23 +51,34 @@ class VocabularySettings(Settings):
         gives a smaller vocabulary. ``bpe`` needs it, and counts the 256 bytes.
     min_count : int
         How often a token must occur in the training part.
-    end_of_sentence : bool
-        For words: whether ``<eos>`` stands at the end of each line.
     """
 
     unit: Unit = "word"
-    size: Annotated[int, Field(ge=3, le=4_194_304)] | None = None
+    size: Size | None = None
     min_count: Annotated[int, Field(ge=1)] = 1
-    end_of_sentence: bool = True
 
     @model_validator(mode="after")
-    def _fits_the_unit(self) -> "VocabularySettings":
+    def _fits_the_unit(self) -> Self:
         if self.unit == "byte" and (self.size is not None or self.min_count > 1):
             raise ValueError("unit 'byte' has 256 tokens always; leave size and min_count out")
         if self.unit == "bpe" and (self.size is None or self.size < 256):
             given = "none" if self.size is None else self.size
             raise ValueError(f"unit 'bpe' needs a size of 256, the bytes, or more; got {given}")
         return self
+
+
+class VocabularySettings(TokenSettings):
+    """What the tokens of a text of many lines are.
+
+    Parameters
+    ----------
+    unit, size, min_count
+        See :class:`TokenSettings`.
+    end_of_sentence : bool
+        For words: whether ``<eos>`` stands at the end of each line.
+    """
+
+    end_of_sentence: bool = True
 
 
 class Vocabulary:
