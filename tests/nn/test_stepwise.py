@@ -85,6 +85,8 @@ def test_under_autocast_sums_stay_in_single_precision():
     leaves = leaves_of(torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         found = learnt(SteppedLinear, leaves)
+        halves = SteppedLinear(leaves[0], leaves[1].bfloat16())
+        assert halves(leaves[2]).dtype == torch.float32
     assert all(each.dtype == torch.float32 for each in found)
     for one, other in zip(found, learnt(plain, leaves), strict=True):
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.05 * float(other.abs().max()))

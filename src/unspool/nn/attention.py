@@ -196,12 +196,12 @@ class _AdditiveScores(torch.autograd.Function):
             bent, d = _bent(queries[part], keys[part]), d_scores[part]  # (b, T, S, A), (b, T, S)
             d_energy += d.reshape(-1) @ bent.flatten(0, 2)
             slope = torch.ops.aten.tanh_backward(d[..., None], bent)
-            torch.sum(slope, 2, out=d_queries[part])
+            torch.sum(slope, 2, out=d_queries[part]).mul_(energy)
             if slope.size(1) == 1:  # torch is slow to sum nothing up
-                d_keys[part] = slope[:, 0]
+                torch.mul(slope[:, 0], energy, out=d_keys[part])
             else:
-                torch.sum(slope, 1, out=d_keys[part])
-        return d_queries.mul_(energy), d_keys.mul_(energy), d_energy
+                torch.sum(slope, 1, out=d_keys[part]).mul_(energy)
+        return d_queries, d_keys, d_energy
 
 
 def _bent(queries: Tensor, keys: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ def _bent(queries: Tensor, keys: Tensor) -> Tensor:
 
 def _parts(queries: Tensor, keys: Tensor) -> list[slice]:
     """Some sequences at a time."""
-    count, each = len(queries), queries[0].numel() * keys.size(1) if len(queries) else 1
+    each = queries.size(1) * keys.size(1) * keys.size(2)
     most = CHUNK if queries.device.type == "cpu" else _CHUNK_ELSEWHERE
     rows = max(most // max(each, 1), 1)
-    return [slice(start, start + rows) for start in range(0, count, rows)]
+    return [slice(start, start + rows) for start in range(0, len(queries), rows)]
