@@ -25,8 +25,11 @@ def main() -> None:
     axes = figure.subplots()
     for run in arguments.runs:
         label, _, folder = run.partition("=")
-        report = json.loads((Path(folder) / "evaluation-test" / "report.json").read_text())
-        accuracies = report["accuracy_by_step"]
+        report = Path(folder) / "evaluation-test" / "report.json"
+        found = json.loads(report.read_text()) if report.is_file() else {}
+        accuracies = found.get("accuracy_by_step")
+        if not folder or accuracies is None:
+            parser.error(f"{run}: expected LABEL=RUN, judged by: unspool evaluate RUN --by-step")
         axes.plot(range(1, len(accuracies) + 1), accuracies, marker="o", ms=3, label=label)
     axes.set(xlabel="rows read", ylabel="test accuracy", ylim=(0, 1.02))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

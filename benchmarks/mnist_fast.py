@@ -1,8 +1,12 @@
 """How long the recipe mnist-fast takes with our layers, and with torch.nn's in their place.
 
 Each training is a process of its own, the two contenders in turn for every seed, so that a machine
-whose speed drifts treats both alike. Prints a row a training and the medians; needs MNIST
-(``unspool data fetch mnist``) and nothing else running.
+whose speed drifts treats both alike. Prints a row a training, the median seconds (reading the data
+and writing the run included) and the mean accuracy; needs MNIST (``unspool data fetch mnist``) and
+nothing else running.
+
+Memory is allocated as glibc does by itself; with ``--fault-free`` it keeps what was freed, as
+``unspool train`` has it do. ``--recipe`` names another classifier of sequences of equal lengths.
 
     python benchmarks/mnist_fast.py --seeds 1 2 3
 """
@@ -48,7 +52,7 @@ def main() -> None:
 
 
 def _train(recipe: str, layers: str, seed: int) -> dict[str, Any]:
-    """Train and judge once; the seconds are those of the training, reading the data included."""
+    """Train and judge once; the seconds are those of the run, without the judging."""
     from unspool import reports, runs
     from unspool.recipes.recipe import load
     from unspool.tasks import model_folder
@@ -60,8 +64,8 @@ def _train(recipe: str, layers: str, seed: int) -> dict[str, Any]:
         start = time.perf_counter()
         runs.train(load(recipe, [f"seed={seed}"]), run)
         seconds = time.perf_counter() - start
-        task = model_folder.load(run)
-        evaluation = task.evaluate(*reports.part_of_its_data(task, "test"))
+        predictor = model_folder.load(run)
+        evaluation = predictor.evaluate(*reports.part_of_its_data(predictor, "test"))
     return {
         "layers": layers,
         "seed": seed,

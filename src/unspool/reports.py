@@ -30,7 +30,10 @@ def part_of_its_data(
     title = f"{predictor.data.title} ({split} part)"
     examples = predictor.read_part(split, data_dir)
     if len(examples) == 0:
-        raise DataError(f"{title} is empty: the recipe divides nothing off for it")
+        raise DataError(
+            f"{title} is empty: the recipe divides nothing off for it; "
+            "choose another with --split, such as train"
+        )
     return examples, title
 
 
@@ -46,7 +49,7 @@ def labelled_file(predictor: Predictor, path: Path) -> tuple[Sized, str]:
 
 
 def write(evaluation: Evaluation, title: str, folder: Path) -> None:
-    """Write the figures as report.json, and those that can be drawn as pictures.
+    """Write the figures as report.json, those that can be drawn as pictures, and their texts.
 
     Raises
     ------
@@ -55,8 +58,11 @@ def write(evaluation: Evaluation, title: str, folder: Path) -> None:
         there before then stays.
     """
     pictures = plots.pictures(evaluation, title)
-    with replacing_folder(folder, (_REPORT, *pictures)) as aside:
+    texts = evaluation.texts()
+    with replacing_folder(folder, (_REPORT, *pictures, *texts)) as aside:
         (aside / _REPORT).write_text(json.dumps(evaluation.report(), indent=1) + "\n")
         for name, picture in pictures.items():
             if picture is not None:
                 (aside / name).write_bytes(picture)
+        for name, text in texts.items():
+            (aside / name).write_text(text, encoding="utf-8", newline="")

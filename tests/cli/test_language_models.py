@@ -47,9 +47,10 @@ def test_streams_are_judged(command, stream_run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cache-weight", "0.2"], "options that go with --cache are given without it; add it"),
-        (["--cache", "5", "--cache-weight", "2"], "cache.weight = 2.0, expected less than 1"),
-        (["--dynamic", "0"], "dynamic.rate = 0.0, expected greater than 0"),
+        (["--cache-weight", "0.2"], "--cache-weight without --cache, expected both; add --cache"),
+        (["--cache", "5", "--cache-weight", "2"], "--cache-weight = 2.0, expected less than 1"),
+        (["--cache", "0"], ": --cache = 0, expected greater than or equal to 1"),
+        (["--dynamic", "0"], ": --dynamic = 0.0, expected greater than 0"),
         (["--stride", "2"], "stride is for models of windows, this one reads streams"),
         (["--by-step"], "leave out by-step"),
     ],
@@ -60,7 +61,7 @@ def test_options_that_make_no_sense(command, stream_run, options, message):
 
 def test_options_of_text_are_not_for_classifiers(command, digits_run):
     answer = command("evaluate", digits_run, "--stride", "2", "--cache", "9")
-    assert "--stride, --cache is not for models of task 'classify'" in failure(answer)
+    assert "--stride, --cache: not for models of task 'classify'" in failure(answer)
 
 
 def test_an_own_text(command, fable_run, tmp_path):
@@ -92,6 +93,16 @@ def test_unknown_words_are_told(command, fable_run):
     answer = command("predict", fable_run, "the dog")
     assert answer.status == 0
     assert answer.err == "not in the vocabulary: dog\n"
+
+
+def test_what_may_be_a_mistyped_file_is_told(command, fable_run, tmp_path):
+    for name in ("letters.txt", tmp_path / "letters.jsonl"):
+        answer = command("predict", fable_run, name)
+        assert answer.status == 0
+        assert f"no file {name}: read as text\n" in answer.err
+    (tmp_path / "letters.txt").write_text("the mice\n")
+    for text in (tmp_path / "letters.txt", "the mice.", "the", "mill.txt was the"):
+        assert "no file" not in command("predict", fable_run, text).err
 
 
 def test_standard_input_holds_a_text_a_line(command, fable_run):
@@ -181,6 +192,19 @@ def test_unknown_words_of_a_prompt_are_told(command, fable_run):
     answer = command("generate", fable_run, "--prompt", "a dog and a dog", "--length", "2")
     assert answer.err == "not in the vocabulary: dog\n"
     assert answer.out.startswith("a dog and a dog")
+
+
+def test_nothing_is_written_before_a_failure(command, fable_run):
+    answer = command("generate", fable_run, "--prompt", "the mice", "--stop", "xyzzy")
+    assert "'xyzzy' is not in the vocabulary" in failure(answer)
+
+
+def test_a_prompt_that_is_no_utf8_is_refused(command, fable_run):
+    escaped = "the \udcff"  # as Python reads the byte 0xff in some locales
+    message = failure(command("generate", fable_run, "--prompt", escaped))
+    assert "half of a surrogate pair" in message
+    message = failure(command("generate", fable_run, "--prompt", "-", stdin=escaped))
+    assert "standard input, byte 4 (from 0): found 0xff, expected UTF-8 text" in message
 
 
 def test_a_classifier_does_not_write(command, digits_run):

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 import unspool
 from unspool import DataError, LanguageModel, RecipeError
 from unspool.estimators.language_model import Candidate
+from unspool.nn.dropout import LockedDropout
 
 TEXTS = ["the cat sleeps and the mouse sings and"] * 12 + ["the mouse sleeps\nthe cat sings"] * 4
 
@@ -68,10 +70,25 @@ def test_networks_and_tokens_of_every_kind(parameters):
     assert sum(c.probability for c in model.predict_next("the", top=10_000)) == pytest.approx(1)
 
 
+def test_one_share_of_dropout_stands_everywhere():
+    network = fitted(epochs=1, num_layers=2, dropout=0.25).predictor_.model
+    assert [type(dropout) for dropout in network.dropouts] == [LockedDropout] * 3
+    dropout = network.settings.dropout
+    assert (dropout.inputs, dropout.layers, dropout.outputs) == (0.25, 0.25, 0.25)
+    assert (dropout.words, dropout.weights) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("method", ["read", "predict_next", "generate", "perplexity", "score"])
+def test_before_fit(method):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(LanguageModel(), method)("the cat")
+
+
 def test_scikit_learn_s_conventions(model):
     copy = clone(model)
     assert copy.get_params() == model.get_params()
     assert not hasattr(copy, "predictor_")
+    assert not hasattr(copy, "vocabulary_")
     search = GridSearchCV(
         LanguageModel("gru", epochs=1, random_state=0), {"hidden_size": [2, 16]}, cv=2
     )
@@ -180,7 +197,7 @@ def test_a_text_that_is_no_string(model):
     ("parameters", "message"),
     [
         ({"hidden_size": 0, "epochs": 0}, "hidden_size = 0.*epochs = 0"),
-        ({"dropout": 1.0}, "dropout.*less than 1"),
+        ({"dropout": 1.0}, "LanguageModel: dropout = 1.0, expected less than 1$"),
         ({"unit": "letter"}, "unit = 'letter', expected 'word', 'character', 'byte' or 'bpe'"),
         ({"unit": "bpe"}, "needs a size of 256"),
         ({"patience": 2}, "expected validation_fraction above 0"),

@@ -219,6 +219,12 @@ def test_weights_that_are_damaged_or_do_not_fit(folder, damage, expected):
     assert expected in message
 
 
+def test_a_network_that_could_not_be_built(folder):
+    config = json.loads((folder / CONFIG).read_text())
+    change(folder, model={**config["model"], "embedding_size": 3})
+    assert refusal(folder).startswith(f"{folder}: model.embedding_size is for text")
+
+
 def test_sizes_that_would_need_terabytes_are_refused_without_taking_memory(folder):
     """In a process of its own that may take little more memory than it has."""
     change(folder, num_features=1_000_000, model={"hidden_size": 65536, "num_layers": 64})

@@ -56,7 +56,7 @@ def _bench() -> None:
 def layers(
     cell: Annotated[
         list[Cell] | None,
-        typer.Option("--cell", help="Repeatable. [default: both]"),
+        typer.Option("--cell", help="Repeatable. [default: both]", metavar="lstm|gru"),
     ] = None,
     shape: Annotated[
         list[str] | None,
@@ -79,24 +79,34 @@ def layers(
             "--mode",
             help="Inference, training step, or growth of the peak of memory in training. "
             "Repeatable. [default: forward and training]",
+            metavar="forward|training|memory",
         ),
     ] = None,
     precision: Annotated[
         list[Precision] | None,
         typer.Option(
-            "--precision", help="Of ours; the others compute in fp32. Repeatable. [default: both]"
+            "--precision",
+            help="Of ours; the others compute in fp32. Repeatable. [default: both]",
+            metavar="fp32|bf16",
         ),
     ] = None,
     malloc: Annotated[
         list[Malloc] | None,
-        typer.Option("--malloc", help="Setting of glibc's allocator. Repeatable. [default: both]"),
+        typer.Option(
+            "--malloc",
+            help="Setting of glibc's allocator. Repeatable. [default: both]",
+            metavar="default|fault-free",
+        ),
     ] = None,
     repeat: Annotated[
         int | None,
-        typer.Option(min=1, help="Samples of each, of which the median counts. [default: 25]"),
+        typer.Option(
+            min=1, help="Samples of each, of which the median counts. [default: 25]", metavar="N"
+        ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="[default: as many as torch takes]")
+        int | None,
+        typer.Option(min=1, help="That each computes with. [default: torch's]", metavar="N"),
     ] = None,
     quick: Annotated[
         bool,
@@ -104,7 +114,10 @@ def layers(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time our recurrent layers beside torch.nn's, and Keras's and JAX's where installed."""
+    """Time our recurrent layers beside torch.nn's.
+
+    And beside those of Keras and JAX, where they are installed.
+    """
     from unspool.benchmarking import layers as benchmark
 
     full, packed = _shapes(shape, ragged)

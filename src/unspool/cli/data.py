@@ -69,7 +69,10 @@ def fetch(name: NameArgument, data_dir: DataDirOption = None) -> None:
 
 @data.command()
 def verify(name: NameArgument, data_dir: DataDirOption = None) -> None:
-    """Compare size and SHA-256 of a data set's uncompressed content with the catalogue's."""
+    """Compare a data set's files with the catalogue: size and SHA-256.
+
+    Both are those of the uncompressed content.
+    """
     from unspool.data import catalogue
     from unspool.errors import DataError
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unspool.cli.options import (
+    BeamOption,
     DataDirOption,
     Device,
     DeviceOption,
     JsonOption,
+    LengthPenaltyOption,
     ModelArgument,
     checked,
+    refuse,
 )
 
 if TYPE_CHECKING:
@@ -23,27 +25,31 @@ if TYPE_CHECKING:
     from unspool.tasks.predictor import Predictor
 
 
-class Split(StrEnum):
-    """The parts that data is divided into."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
-
-
 def evaluate(
     model: ModelArgument,
-    split: Annotated[Split, typer.Option(help="The part to judge the model on.")] = Split.TEST,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="The part to judge the model on: train, validation, test, or what the data calls "
+            "one of several test parts.",
+            metavar="PART",
+        ),
+    ] = "test",
     data: Annotated[
         Path | None,
-        typer.Option(help="Judge it on all of this labelled file instead.", metavar="FILE"),
+        typer.Option(
+            help="Judge it on all of this file instead: labelled sequences, or text.",
+            metavar="FILE",
+        ),
     ] = None,
     by_step: Annotated[
         bool, typer.Option("--by-step", help="Also the accuracy after 1, 2, … steps.")
     ] = False,
     stride: Annotated[
         int | None,
-        typer.Option(min=1, help="Text in windows: tokens from one window to the next."),
+        typer.Option(
+            min=1, help="Text in windows: tokens from one window to the next.", metavar="TOKENS"
+        ),
     ] = None,
     dynamic: Annotated[
         float | None,
@@ -54,7 +60,9 @@ def evaluate(
     dynamic_decay: Annotated[
         float | None,
         typer.Option(
-            "--dynamic-decay", help="How far each step draws back to the trained weights. [0]"
+            "--dynamic-decay",
+            help="How far each such step draws back to the trained weights. [default: 0]",
+            metavar="X",
         ),
     ] = None,
     cache: Annotated[
@@ -62,14 +70,29 @@ def evaluate(
         typer.Option(help="Text in streams: remember this many positions.", metavar="POSITIONS"),
     ] = None,
     cache_weight: Annotated[
-        float | None, typer.Option("--cache-weight", help="Its share in the answer. [0.1]")
+        float | None,
+        typer.Option(
+            "--cache-weight", help="The cache's share in the answer. [default: 0.1]", metavar="X"
+        ),
     ] = None,
     cache_flatness: Annotated[
-        float | None, typer.Option("--cache-flatness", help="How much likeness counts. [0.3]")
+        float | None,
+        typer.Option(
+            "--cache-flatness",
+            help="How much it counts that states are alike. [default: 0.3]",
+            metavar="X",
+        ),
     ] = None,
+    beam: BeamOption = None,
+    length_penalty: LengthPenaltyOption = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", min=1, help="Text in streams: how many side by side."),
+        typer.Option(
+            "--batch-size",
+            min=1,
+            help="Text in streams, and pairs: how many side by side. [default: 32, and 64]",
+            metavar="N",
+        ),
     ] = None,
     as_json: JsonOption = False,
     out: Annotated[
@@ -79,7 +102,7 @@ def evaluate(
     data_dir: DataDirOption = None,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Judge a model: its accuracy and each class, or how likely it finds a text."""
+    """Judge a model on a part of its data, or on other data."""
     from unspool import reports
     from unspool.cli import downloads
     from unspool.devices import device_called
@@ -89,9 +112,11 @@ def evaluate(
     options = _options(
         predictor,
         batch_size=batch_size,
+        beam=beam,
+        length_penalty=length_penalty,
         stride=stride,
-        dynamic=_table("--dynamic", rate=dynamic, decay=dynamic_decay),
-        cache=_table("--cache", size=cache, weight=cache_weight, flatness=cache_flatness),
+        dynamic=_table("dynamic", rate=dynamic, decay=dynamic_decay),
+        cache=_table("cache", size=cache, weight=cache_weight, flatness=cache_flatness),
     )
     if data is None and predictor.data is not None:
         downloads.fetch(predictor.data.name, data_dir, quiet=as_json)
@@ -101,7 +126,7 @@ def evaluate(
         else reports.part_of_its_data(predictor, split, data_dir)
     )
     evaluation = predictor.evaluate(examples, title, by_step, **options)
-    name = data.name if data else str(split)
+    name = data.name if data else split
     if as_json:
         summary = {"task": predictor.task, "split": name, **evaluation.summary()}
         typer.echo(json.dumps(summary))
@@ -115,27 +140,22 @@ def evaluate(
 
 
 def _table(option: str, **values: Any) -> dict[str, Any] | None:
-    """The settings that an option and those beside it stand for; None where it is not given."""
+    """The settings that an option and those named after it stand for; None where there are none."""
     from unspool.errors import UnspoolError
 
-    first, *others = values.values()
-    if first is None and any(value is not None for value in others):
-        raise UnspoolError(f"options that go with {option} are given without it; add it")
     given = {name: value for name, value in values.items() if value is not None}
+    first = next(iter(values))
+    if given and first not in given:
+        others = ", ".join(f"--{option}-{name}" for name in given)
+        raise UnspoolError(f"{others} without --{option}, expected both; add --{option}")
     return given or None
 
 
 def _options(predictor: Predictor, **values: Any) -> dict[str, Any]:
     """What the model's task is to be told, checked."""
-    from unspool.errors import UnspoolError
-
     given = {name: value for name, value in values.items() if value is not None}
     known = predictor.evaluation_options
-    unknown = [f"--{name.replace('_', '-')}" for name in given if name not in known.model_fields]
-    if unknown:
-        raise UnspoolError(
-            f"{', '.join(unknown)} is not for models of task {predictor.task!r}; leave it out"
-        )
+    refuse(predictor, **{name: True for name in given if name not in known.model_fields})
     settings = checked(known, **given)
     return {name: getattr(settings, name) for name in given}
 

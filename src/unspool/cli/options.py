@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -10,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from unspool.settings import Settings
+    from unspool.tasks.predictor import Predictor
 
 
 class Device(StrEnum):
@@ -32,12 +34,31 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but er
 ModelArgument = Annotated[
     Path, typer.Argument(help="A run's folder, or a model folder.", metavar="MODEL")
 ]
+BeamOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Pairs: answers that are pursued side by side. [default: the recipe's]",
+        metavar="K",
+    ),
+]
+LengthPenaltyOption = Annotated[
+    float | None,
+    typer.Option(
+        "--length-penalty",
+        min=0,
+        help="Pairs: above 0 long answers are preferred more. [default: the recipe's]",
+        metavar="X",
+    ),
+]
 
 Checked = TypeVar("Checked", bound="Settings")
 
 
 def checked(settings: type[Checked], **values: Any) -> Checked:
     """Make settings of options, by whose names an error calls them; None stands for the default.
+
+    A table's first value is that of the option ``--table``, any other that of ``--table-value``.
 
     Raises
     ------
@@ -50,8 +71,35 @@ def checked(settings: type[Checked], **values: Any) -> Checked:
     from unspool.settings import problems
 
     given = {name: value for name, value in values.items() if value is not None}
-    names = {name: f"--{name.replace('_', '-')}" for name in given}
     try:
         return settings.model_validate(given)
     except ValidationError as error:
-        raise UnspoolError("; ".join(problems(error, names=names))) from error
+        raise UnspoolError("; ".join(problems(error, names=_options(given)))) from error
+
+
+def refuse(predictor: Predictor, **options: Any) -> None:
+    """Refuse options that are given and have no meaning for a model's task.
+
+    Raises
+    ------
+    UnspoolError
+        If there are any.
+    """
+    from unspool.errors import UnspoolError
+
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise UnspoolError(
+            f"{', '.join(given)}: not for models of task {predictor.task!r}; leave that out"
+        )
+
+
+def _options(values: Mapping[str, Any]) -> dict[str, str]:
+    """The option that each key stands for."""
+    options = {}
+    for key, value in values.items():
+        options[key] = f"--{key.replace('_', '-')}"
+        for inner in value if isinstance(value, dict) else ():
+            first = inner == next(iter(value))
+            options[f"{key}.{inner}"] = options[key] if first else f"{options[key]}-{inner}"
+    return options

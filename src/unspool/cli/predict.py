@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from unspool.cli.options import Device, DeviceOption, JsonOption, ModelArgument
+from unspool.cli import translating
+from unspool.cli.options import (
+    BeamOption,
+    Device,
+    DeviceOption,
+    JsonOption,
+    LengthPenaltyOption,
+    ModelArgument,
+    refuse,
+)
 
 
 def predict(
@@ -21,14 +32,28 @@ def predict(
             metavar="INPUT",
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="The K most probable answers.")] = 1,
+    top: Annotated[int, typer.Option(min=1, help="The K most probable answers.", metavar="K")] = 1,
     by_step: Annotated[
         bool, typer.Option("--by-step", help="The belief after every step.")
     ] = False,
+    beam: BeamOption = None,
+    length_penalty: LengthPenaltyOption = None,
+    n_best: Annotated[
+        int | None,
+        typer.Option(
+            "--n-best", min=1, help="Pairs: the N best answers to each text.", metavar="N"
+        ),
+    ] = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with", help="Pairs: another model that has a say. Repeatable.", metavar="MODEL"
+        ),
+    ] = None,
     as_json: JsonOption = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Say what each sequence is, or which word comes next, and how sure the model is.
+    """Say what a sequence is, what comes next, or answer a text.
 
     For a model of sequences standard input holds a sequence a line as JSON, [[step], [step], …]; or
     a step a line, numbers with commas or spaces between, and an empty line between sequences. For
@@ -36,8 +61,19 @@ def predict(
     """
     from unspool.devices import device_called
     from unspool.tasks import model_folder
+    from unspool.tasks.translator import TextTranslator
 
     predictor = model_folder.load(model, device_called(device))
+    for name in inputs or ():
+        if predictor.vocabulary is not None and _sounds_like_a_file(name):
+            typer.echo(f"no file {name}: read as text", err=True)
+    if isinstance(predictor, TextTranslator):
+        refuse(predictor, by_step=by_step)
+        predictor.join([translating.load(path, device) for path in others or ()])
+        decoding = translating.decoding(predictor, n_best or top, beam, length_penalty)
+        translating.translate(predictor, inputs or ["-"], decoding, as_json=as_json)
+        return
+    refuse(predictor, beam=beam, length_penalty=length_penalty, n_best=n_best, **{"with": others})
     answers = [
         answer
         for name in inputs or ["-"]
@@ -50,6 +86,11 @@ def predict(
         _print(answer)
         if "unknown" in answer:
             typer.echo(f"not in the vocabulary: {' '.join(answer['unknown'])}", err=True)
+
+
+def _sounds_like_a_file(name: str) -> bool:
+    """Whether someone who gives this as a text may have mistyped the name of a file."""
+    return re.fullmatch(r"\S+\.\w{2,7}", name) is not None and not Path(name).exists()
 
 
 def _print(answer: dict[str, Any]) -> None:

@@ -3,21 +3,16 @@
 Shapes: ``B`` sequences, ``N`` tokens of a history, ``V`` tokens of the vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from unspool.decoding.step import State, Step
 from unspool.settings import Settings
-
-State = TypeVar("State")
-
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
-"""Reads a token of each sequence, ``(B,)``; returns the log-probabilities of the next, ``(B, V)``,
-and the state to go on from."""
 
 
 class SamplingSettings(Settings):
@@ -68,7 +63,7 @@ def sample(
     Parameters
     ----------
     step : callable
-        See :data:`Step`.
+        See :data:`~unspool.decoding.step.Step`.
     log_probabilities : (B, V) tensor
         Of the first token.
     state
@@ -99,11 +94,31 @@ def sample(
         seen.scatter_(1, history.cpu(), value=True)
     excluded = torch.tensor(list(never), dtype=torch.int64)
     while True:
-        known = log_probabilities.detach().cpu().double().index_fill(1, excluded, -torch.inf)
-        tokens = _draw(_shaped(known, seen, settings), randoms)
+        known = log_probabilities.detach().cpu().index_fill(1, excluded, -torch.inf)
+        tokens = draw(known, seen, settings, randoms)
         yield tokens
         seen.scatter_(1, tokens[:, None], value=True)
         log_probabilities, state = step(tokens.to(log_probabilities.device), state)
+
+
+def draw(
+    log_probabilities: Tensor,
+    seen: Tensor,
+    settings: SamplingSettings,
+    randoms: Sequence[np.random.Generator],
+) -> Tensor:
+    """Draw one token of each sequence, ``(B,)``, on the CPU.
+
+    Parameters
+    ----------
+    log_probabilities : (B, V) tensor
+    seen : (B, V) bool tensor
+        Which tokens have occurred, for the repetition penalty.
+    settings : SamplingSettings
+    randoms : sequence of B random generators
+    """
+    known = log_probabilities.detach().cpu().double()
+    return _draw(_shaped(known, seen, settings), randoms)
 
 
 def _shaped(known: Tensor, seen: Tensor, settings: SamplingSettings) -> Tensor:

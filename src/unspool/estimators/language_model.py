@@ -6,30 +6,22 @@ Shapes: ``N`` texts, ``V`` tokens of the vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from unspool.data.corpus import Corpus
-from unspool.data.text_source import TextDivision
-from unspool.data.vocabulary_fitting import fit
-from unspool.devices import device_called
+from unspool.decoding.sampling import SamplingSettings
 from unspool.errors import DataError
-from unspool.estimators.history import History, train
-from unspool.estimators.language_settings import (
-    LanguageModelParameters,
-    check_parameters,
-    check_sampling,
-)
-from unspool.tasks import model_card, model_folder
+from unspool.estimators.estimator import Estimator, draw_seed
+from unspool.estimators.language_parameters import LanguageModelParameters
+from unspool.estimators.language_task import new_task, read_texts
+from unspool.estimators.parameters import check, check_flat
 from unspool.tasks.predict.continuation import Place
 from unspool.tasks.predict.evaluation import TextEvaluation
 from unspool.tasks.predict.predictor import TextPredictor
-from unspool.tasks.predict.training import Predict
 from unspool.tasks.predict.writing import Writing
 
 
@@ -60,7 +52,8 @@ class TextState:
         return f"{type(self).__name__}(after {self._place.tokens.shape[1]} tokens)"
 
 
-class LanguageModel(BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class LanguageModel(Estimator):
     """Say what comes next in a text, by a recurrent network.
 
     Parameters
@@ -99,8 +92,8 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]
     clip_norm : float, optional
         The norm that a gradient is scaled down to where it is larger.
     validation_fraction : float
-        Share of the texts that is held back to choose the best epoch by; 0 trains on all of them
-        to the last epoch.
+        Share of the texts, the last ones, that is held back to choose the best epoch by; 0 trains
+        on all of them to the last epoch.
     patience : int, optional
         Stop after this many epochs without a lower loss on what is held back.
     random_state : int, RandomState instance or None
@@ -138,64 +131,17 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]
     'and'
     """
 
-    vocabulary_: tuple[str, ...]
-    predictor_: TextPredictor
-    history_: list[dict[str, Any]]
-    n_iter_: int
-    validation_: dict[str, float] | None
+    _: KW_ONLY
+    embedding_size: int | None = None
+    tie_weights: bool = False
+    unit: str = "word"
+    vocabulary_size: int | None = None
+    view: str = "streams"
+    steps: int = 35
+    context: int = 3
+    batch_size: int = 16
 
-    def __init__(
-        self,
-        cell: str = "lstm",
-        hidden_size: int = 128,
-        num_layers: int = 1,
-        *,
-        embedding_size: int | None = None,
-        tie_weights: bool = False,
-        dropout: float = 0.0,
-        unit: str = "word",
-        vocabulary_size: int | None = None,
-        view: str = "streams",
-        steps: int = 35,
-        context: int = 3,
-        epochs: int = 20,
-        batch_size: int = 16,
-        optimizer: str = "adamw",
-        learning_rate: float = 0.01,
-        weight_decay: float = 0.0,
-        schedule: str = "one-cycle",
-        warmup: float | None = None,
-        clip_norm: float | None = 1.0,
-        validation_fraction: float = 0.0,
-        patience: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.cell = cell
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.embedding_size = embedding_size
-        self.tie_weights = tie_weights
-        self.dropout = dropout
-        self.unit = unit
-        self.vocabulary_size = vocabulary_size
-        self.view = view
-        self.steps = steps
-        self.context = context
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.schedule = schedule
-        self.warmup = warmup
-        self.clip_norm = clip_norm
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    predictor_: TextPredictor = field(init=False)
 
     # --- learning --------------------------------------------------------------------------
 
@@ -224,27 +170,16 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]
             If gradients are no longer finite.
         """
         del y
-        parameters = self.get_params(deep=False)
-        random = check_random_state(parameters.pop("random_state"))
-        settings = check_parameters(parameters, type(self).__name__)
-        device = device_called(settings.device)
-        seed = int(random.randint(np.iinfo(np.int32).max))
-        task = _new_task(_texts(X), settings, seed)
-        task.model.to(device)
-        history = History(task.headline, settings.verbose)
-        self.n_iter_ = train(task, settings.training, seed, history)
-        self.history_ = history.records
-        self.validation_ = task.validate()
-        card = model_card.write(task.predictor, self.validation_ or {})
-        self._adopt(task.predictor, card)
+        parameters = check(LanguageModelParameters, self)
+        seed = draw_seed(self.random_state)
+        self._learn(new_task(read_texts(X), parameters, seed), parameters, seed)
         return self
 
-    def _adopt(self, predictor: TextPredictor, card: str) -> None:
-        """Answer by this network from now on."""
-        predictor.model.eval()
-        self.predictor_ = predictor
-        self.vocabulary_ = predictor.vocabulary.tokens
-        self._card = card
+    @property
+    def vocabulary_(self) -> tuple[str, ...]:
+        """The tokens, ``V``."""
+        check_is_fitted(self)
+        return self.predictor_.vocabulary.tokens
 
     # --- reading and what comes next -------------------------------------------------------
 
@@ -336,19 +271,19 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]
         RecipeError
             With everything that is wrong with the rules of drawing.
         """
-        sampling = check_sampling(
-            "generate",
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            typical=typical,
-            repetition_penalty=repetition_penalty,
-        )
+        rules = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "typical": typical,
+            "repetition_penalty": repetition_penalty,
+        }
+        sampling = check_flat(SamplingSettings, rules, "generate")
         begun = self.read(prompt, state)
         vocabulary = self.predictor_.vocabulary
         writings = [Writing(vocabulary, begun._ending, stop) for _ in range(count)]
         texts = [""] * count
-        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        seed = draw_seed(random_state)
         drawn = self.predictor_.draw(begun._place, sampling, length=length, seed=seed, count=count)
         for tokens in drawn:
             for number, writing in enumerate(writings):
@@ -361,49 +296,53 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]
     # --- judging ---------------------------------------------------------------------------
 
     def perplexity(self, X: Iterable[str]) -> float:
-        """Exp of the mean nats a token, over all tokens of all texts."""
+        """How many tokens the model wavers between on average: exp of the mean nats a token.
+
+        Parameters
+        ----------
+        X : iterable of str
+            ``N`` texts, whose tokens all count alike.
+
+        Raises
+        ------
+        DataError
+            If there is no text in them.
+        """
         return float(np.exp(self._evaluate(X).loss))
 
     def score(self, X: Iterable[str], y: Any = None) -> float:
-        """Mean log-likelihood of a token in nats; higher is better."""
+        """Mean log-likelihood of a token in nats; higher is better.
+
+        Parameters
+        ----------
+        X : iterable of str
+            ``N`` texts, whose tokens all count alike.
+        y : ignored
+            There for scikit-learn's sake.
+
+        Raises
+        ------
+        DataError
+            If there is no text in them.
+        """
         del y
         return -self._evaluate(X).loss
 
     def _evaluate(self, X: Iterable[str]) -> TextEvaluation:
         check_is_fitted(self)
-        corpus = Corpus.from_texts(_texts(X), self.predictor_.vocabulary)
+        corpus = Corpus.from_texts(read_texts(X), self.predictor_.vocabulary)
         return self.predictor_.evaluate(corpus, "X")
 
     # --- the model folder ------------------------------------------------------------------
 
-    def save(self, folder: str | Path) -> None:
-        """Write a model folder, which :func:`unspool.load` and the command line read.
-
-        Parameters
-        ----------
-        folder : str or Path
-            A new one, or one with an earlier model, which it replaces.
-
-        Raises
-        ------
-        SaveError
-            If it cannot be written.
-        """
-        check_is_fitted(self)
-        model_folder.save(self.predictor_, Path(folder), self._card)
-
     @classmethod
     def _of(cls, predictor: TextPredictor, card: str, device: str) -> LanguageModel:
         """One that answers by a network that was read from a folder."""
-        settings, vocabulary = predictor.model.settings, predictor.vocabulary
+        settings = predictor.model.settings
         model = cls(
-            settings.cell,
-            settings.hidden_size,
-            settings.num_layers,
-            embedding_size=settings.embedding_size,
-            tie_weights=settings.tie_weights,
+            **LanguageModelParameters.of_model(settings),
             dropout=settings.dropout.outputs,
-            unit=vocabulary.unit,
+            unit=predictor.vocabulary.unit,
             view=predictor.view,
             context=predictor.context,
             device=device,
@@ -416,36 +355,3 @@ def _text(text: Any) -> str:
     if not isinstance(text, str):
         raise DataError(f"the text is a {type(text).__name__}, expected a string")
     return text
-
-
-def _texts(X: Any) -> list[str]:
-    """Check what was given as texts."""
-    if isinstance(X, str):
-        raise DataError("X is one string, expected a list of texts; give [text]")
-    texts = list(X)
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"text {number} of X is a {type(text).__name__}, expected a string")
-    if not any(text.strip() for text in texts):
-        raise DataError("X holds no text, expected at least a word")
-    return texts
-
-
-def _new_task(texts: list[str], settings: LanguageModelParameters, seed: int) -> Predict:
-    """Hold back the last texts, fit the vocabulary, and draw a new network's weights."""
-    held_back = round(len(texts) * settings.validation_fraction)
-    if settings.validation_fraction > 0:
-        held_back = max(held_back, 1)
-    if held_back >= len(texts):
-        raise DataError(
-            f"X has {len(texts)} texts, too few to hold back {settings.validation_fraction:g} of "
-            "them; give more texts, or set validation_fraction to 0"
-        )
-    training, validation = texts[: len(texts) - held_back], texts[len(texts) - held_back :]
-    vocabulary = fit(training, settings.vocabulary)
-    parts = [Corpus.from_texts(part, vocabulary) for part in (training, validation, [])]
-    division = TextDivision(parts[0], parts[1], parts[2], vocabulary)
-    predictor = TextPredictor.untrained(
-        vocabulary, settings.model, seed, view=settings.view, context=settings.context
-    )
-    return Predict(predictor, division, steps=settings.steps, title="X")

@@ -6,30 +6,29 @@ Shapes: ``N`` sequences, ``T`` steps, ``F`` features, ``C`` classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unspool.data.labelled_text import LabelledText
 from unspool.data.labels import from_text, to_text
 from unspool.data.sequences import Sequences
-from unspool.devices import device_called
 from unspool.errors import DataError
-from unspool.estimators.fitting import new_task, tokens_of
-from unspool.estimators.history import History, train
+from unspool.estimators.classifier_parameters import SequenceClassifierParameters
+from unspool.estimators.classifier_task import new_task, tokens_of
+from unspool.estimators.estimator import Estimator, draw_seed
 from unspool.estimators.inputs import Labels, form_of, read_labels
-from unspool.estimators.settings import check, parameters_of
-from unspool.tasks import model_card, model_folder
+from unspool.estimators.parameters import check
 from unspool.tasks.classify.predictor import LabelPredictor
 
 
-class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class SequenceClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """Say what a sequence is, by a recurrent network.
 
     Parameters
@@ -58,7 +57,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Passes over the training data, at most.
     batch_size : int
         Sequences a step of the optimiser.
-    optimizer : {"adamw", "adam", "sgd", "rmsprop"}
+    optimizer : {"adamw", "adam", "sgd", "rmsprop", "nt-asgd"}
     learning_rate : float
         With a schedule, its highest value.
     weight_decay : float
@@ -146,69 +145,22 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     (12, 2)
     """
 
-    classes_: NDArray[Any]
-    n_features_in_: int
-    predictor_: LabelPredictor
-    history_: list[dict[str, Any]]
-    n_iter_: int
-    validation_: dict[str, float] | None
+    hidden_size: int = 64
+    _: KW_ONLY
+    bidirectional: bool = False
+    input_projection: int | None = None
+    embedding_size: int | None = None
+    unit: str = "character"
+    vocabulary_size: int | None = None
+    forget_bias: float | None = None
+    objective: str = "end"
+    epochs: int = 100
+    class_weight: str | Mapping[Any, float] | None = None
+    normalisation: str = "standard"
 
-    def __init__(
-        self,
-        cell: str = "lstm",
-        hidden_size: int = 64,
-        num_layers: int = 1,
-        *,
-        bidirectional: bool = False,
-        input_projection: int | None = None,
-        embedding_size: int | None = None,
-        unit: str = "character",
-        vocabulary_size: int | None = None,
-        dropout: float = 0.0,
-        forget_bias: float | None = None,
-        objective: str = "end",
-        epochs: int = 100,
-        batch_size: int = 32,
-        optimizer: str = "adamw",
-        learning_rate: float = 0.01,
-        weight_decay: float = 0.0,
-        schedule: str = "one-cycle",
-        warmup: float | None = None,
-        clip_norm: float | None = 1.0,
-        validation_fraction: float = 0.0,
-        patience: int | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
-        normalisation: str = "standard",
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
-        verbose: bool = False,
-    ) -> None:
-        self.cell = cell
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.input_projection = input_projection
-        self.embedding_size = embedding_size
-        self.unit = unit
-        self.vocabulary_size = vocabulary_size
-        self.dropout = dropout
-        self.forget_bias = forget_bias
-        self.objective = objective
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.schedule = schedule
-        self.warmup = warmup
-        self.clip_norm = clip_norm
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.class_weight = class_weight
-        self.normalisation = normalisation
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    predictor_: LabelPredictor = field(init=False)
+    classes_: NDArray[Any] = field(init=False)
+    n_features_in_: int = field(init=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -241,31 +193,20 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         TrainingError
             If gradients are no longer finite.
         """
-        parameters = self.get_params(deep=False)
-        random = check_random_state(parameters.pop("random_state"))
-        settings = check(parameters, type(self).__name__)
-        device = device_called(settings.device)
+        parameters = check(SequenceClassifierParameters, self)
+        seed = draw_seed(self.random_state)
         sequences = self._read_new(X)
         labels = read_labels(y, len(sequences))
-        seed = int(random.randint(np.iinfo(np.int32).max))
-        task = new_task(_labelled(sequences, labels), labels, settings, seed)
-        task.model.to(device)
-        history = History(task.headline, settings.verbose)
-        self.n_iter_ = train(task, settings.training, seed, history)
-        self.history_ = history.records
-        self.validation_ = task.validate()
-        card = model_card.write(task.predictor, self.validation_ or {})
-        self._adopt(task.predictor, labels.classes, card)
+        task = new_task(_labelled(sequences, labels), labels, parameters, seed)
+        self._learn(task, parameters, seed)
+        self._order_answers(labels.classes)
         return self
 
-    def _adopt(self, predictor: LabelPredictor, classes: NDArray[Any], card: str) -> None:
-        """Answer by this network from now on."""
-        predictor.model.eval()
-        self.predictor_ = predictor
+    def _order_answers(self, classes: NDArray[Any]) -> None:
+        """Give the network's answers in the order of these classes."""
         self.classes_ = classes
-        outputs = {text: position for position, text in enumerate(predictor.classes)}
+        outputs = {text: position for position, text in enumerate(self.predictor_.classes)}
         self._outputs = np.array([outputs[text] for text in to_text(classes).tolist()])
-        self._card = card
 
     # --- answers ---------------------------------------------------------------------------
 
@@ -326,15 +267,14 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Take the sequences to learn from, and note what they look like."""
         form = form_of(X)
         self._fitted_on_table = form == "table"
-        if form == "text":
-            self.n_features_in_ = 1
-            self.__dict__.pop("feature_names_in_", None)
-            return LabelledText(tuple(X))
         if form == "table":
             return _check(Sequences.from_array(validate_data(self, X)))
+        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a data frame
+        if form == "text":
+            self.n_features_in_ = 1
+            return LabelledText(tuple(X))
         sequences = _check(_from_array_or_list(X))
         self.n_features_in_ = sequences.num_features
-        self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a data frame
         return sequences
 
     def _read(self, X: Any) -> Sequences:
@@ -361,35 +301,18 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _of(cls, predictor: LabelPredictor, card: str, device: str) -> SequenceClassifier:
         """One that answers by a network that was read from a folder."""
         classifier = cls(
-            **parameters_of(predictor.model.settings),
+            **SequenceClassifierParameters.of_model(predictor.model.settings),
             objective=predictor.objective,
             device=device,
         )
         if predictor.vocabulary is not None:
-            classifier.set_params(unit=predictor.vocabulary.unit)
+            classifier.unit = predictor.vocabulary.unit
         classifier.n_features_in_ = predictor.model.num_features
         classifier._fitted_on_table = False
+        classifier._adopt(predictor, card)
         classes = np.unique(from_text(predictor.classes, predictor.label_type))
-        classifier._adopt(predictor, classes, card)
+        classifier._order_answers(classes)
         return classifier
-
-    def save(self, folder: str | Path) -> None:
-        """Write a model folder, which :func:`unspool.load` and the command line read.
-
-        It holds the network and its labels, nothing that was pickled, and none of the data.
-
-        Parameters
-        ----------
-        folder : str or Path
-            A new one, or one with an earlier model, which it replaces.
-
-        Raises
-        ------
-        SaveError
-            If it cannot be written.
-        """
-        check_is_fitted(self)
-        model_folder.save(self.predictor_, Path(folder), self._card)
 
 
 def _from_array_or_list(X: Any) -> Sequences:

@@ -50,6 +50,10 @@ class Evaluation(ABC):
         """All figures, fit for JSON."""
         return self.summary()
 
+    def texts(self) -> dict[str, str]:
+        """Files of text that belong to the report, by their names."""
+        return {}
+
     def tables(self) -> list[Table]:
         """What is printed above the last line, which tells the loss and the headline metric."""
         return []

@@ -1,6 +1,7 @@
 """A trained model on disk, of which nothing is ever pickled.
 
-config.json, model.safetensors and README.md; and vocabulary.json, where it reads text.
+config.json, model.safetensors and README.md; and, where it reads text, vocabulary.json, or
+source-vocabulary.json and target-vocabulary.json where it writes in another than it reads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import nn
 
 import unspool
 from unspool.data.vocabulary import Vocabulary
-from unspool.errors import DataError, ModelFolderError
+from unspool.errors import DataError, ModelFolderError, RecipeError
 from unspool.settings import problems
 from unspool.storage import replacing_folder
 from unspool.tasks import registry
@@ -26,7 +27,7 @@ from unspool.tasks.predictor import Description, Predictor
 
 FORMAT = 1
 _CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
-_VOCABULARY = "vocabulary.json"
+_VOCABULARIES = ("vocabulary.json", "source-vocabulary.json", "target-vocabulary.json")
 _LARGEST_CONFIG = 64 * 2**20  # bytes
 
 
@@ -58,12 +59,12 @@ def save(predictor: Predictor, folder: Path, card: str) -> None:
     state = predictor.model.state_dict()
     weights = {name: value.contiguous().cpu() for name, value in state.items()}
     text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-    with replacing_folder(folder, (_CONFIG, _WEIGHTS, _CARD, _VOCABULARY)) as aside:
+    with replacing_folder(folder, (_CONFIG, _WEIGHTS, _CARD, *_VOCABULARIES)) as aside:
         (aside / _CONFIG).write_text(text, encoding="utf-8")
         (aside / _WEIGHTS).write_bytes(safetensors.torch.save(weights))
         (aside / _CARD).write_text(card, encoding="utf-8")
-        if predictor.vocabulary is not None:
-            (aside / _VOCABULARY).write_text(predictor.vocabulary.to_json(), encoding="utf-8")
+        for name, vocabulary in predictor.vocabularies.items():
+            (aside / name).write_text(vocabulary.to_json(), encoding="utf-8")
 
 
 def find(path: str | Path) -> Path:
@@ -98,7 +99,11 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Predictor:
         If a file is missing, damaged, or does not fit the others.
     """
     folder = find(path)
-    predictor = _described(folder / _CONFIG).predictor(_vocabulary(folder / _VOCABULARY))
+    description = _described(folder / _CONFIG)
+    try:
+        predictor = description.restored(_vocabularies(folder))
+    except (ModelFolderError, RecipeError) as error:
+        raise ModelFolderError(f"{folder}: {error}") from error
     _load_weights(predictor.model, folder / _WEIGHTS)
     predictor.model.to(device).eval()
     return predictor
@@ -133,11 +138,14 @@ def _described(path: Path) -> Description:
         raise ModelFolderError(f"{path}: {'; '.join(problems(error))}") from error
 
 
-def _vocabulary(path: Path) -> Vocabulary | None:
-    if not path.exists():
-        return None
+def _vocabularies(folder: Path) -> dict[str, Vocabulary]:
+    """Those that are there, by their files' names."""
     try:
-        return Vocabulary.load(path)
+        return {
+            name: Vocabulary.load(folder / name)
+            for name in _VOCABULARIES
+            if (folder / name).exists()
+        }
     except DataError as error:
         raise ModelFolderError(str(error)) from error
 

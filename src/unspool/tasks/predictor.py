@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TextIO
@@ -17,6 +17,9 @@ from unspool.errors import ModelFolderError
 from unspool.settings import Settings
 from unspool.tasks.evaluation import Evaluation
 from unspool.tasks.metric import Metric
+
+VOCABULARY = "vocabulary.json"
+"""What a model folder calls the vocabulary of a model that has one."""
 
 
 class DataOrigin(Protocol):
@@ -76,6 +79,11 @@ class Predictor(ABC):
     def device(self) -> torch.device:
         """Where the model's parameters are."""
         return next(self.model.parameters()).device
+
+    @property
+    def vocabularies(self) -> Mapping[str, Vocabulary]:
+        """What the model folder holds, by the files' names: one at most, if not overridden."""
+        return {} if self.vocabulary is None else {VOCABULARY: self.vocabulary}
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -166,7 +174,7 @@ class TextWriter(ABC):
         seed: int,
         stop: Sequence[str] = (),
     ) -> Iterator[str]:
-        """Go on with a text.
+        """Go on with a text; what is wrong with it is told at once, before the first piece.
 
         Parameters
         ----------
@@ -180,10 +188,15 @@ class TextWriter(ABC):
         stop : sequence of str
             Words after any of which the text ends.
 
-        Yields
-        ------
-        str
+        Returns
+        -------
+        iterator of str
             What follows the prompt, piece by piece.
+
+        Raises
+        ------
+        DataError
+            If the prompt cannot be read, or the text would never end by a stop word.
         """
 
     @abstractmethod
@@ -209,6 +222,48 @@ class Description(Settings, ABC):
             If a vocabulary is there and not expected, or the other way round.
         """
 
+    def restored(self, vocabularies: Mapping[str, Vocabulary]) -> Predictor:
+        """Build it likewise with all vocabularies of the folder, by their files' names.
+
+        Raises
+        ------
+        ModelFolderError
+            If they are not those that the task has: one at most, if not overridden.
+        """
+        surplus = sorted(vocabularies.keys() - {VOCABULARY})
+        if surplus:
+            raise ModelFolderError(
+                f"holds {' and '.join(surplus)}, expected {VOCABULARY} at most; copy the folder "
+                "anew"
+            )
+        return self.predictor(vocabularies.get(VOCABULARY))
+
+
+class Architecture(Protocol):
+    """What the settings of every recurrent network tell."""
+
+    @property
+    def cell(self) -> str:
+        """``lstm``, ``gru`` or ``rnn``."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Units of a layer."""
+
+    @property
+    def num_layers(self) -> int:
+        """Layers, one above the other."""
+
+
+def layers_in_words(model: nn.Module, settings: Architecture) -> str:
+    """Say how large a network is, as in ``2 LSTM layers of 128 units (216,202 parameters)``."""
+    layers = "layer" if settings.num_layers == 1 else "layers"
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return (
+        f"{settings.num_layers} {settings.cell.upper()} {layers} of {settings.hidden_size} units "
+        f"({parameters:,} parameters)"
+    )
+
 
 def require_vocabulary(vocabulary: Vocabulary | None) -> Vocabulary:
     """The vocabulary of a folder that must have one.
@@ -220,8 +275,7 @@ def require_vocabulary(vocabulary: Vocabulary | None) -> Vocabulary:
     """
     if vocabulary is None:
         raise ModelFolderError(
-            "the model's folder lacks vocabulary.json, expected beside config.json; copy the whole "
-            "folder"
+            "lacks vocabulary.json, expected beside config.json; copy the whole folder"
         )
     return vocabulary
 
@@ -236,6 +290,5 @@ def refuse_vocabulary(vocabulary: Vocabulary | None) -> None:
     """
     if vocabulary is not None:
         raise ModelFolderError(
-            "the model's folder holds vocabulary.json, expected none: by its config.json the model "
-            "reads no text"
+            "holds vocabulary.json, expected none: by its config.json the model reads no text"
         )

@@ -10,6 +10,8 @@ from unspool.tasks.predict.predictor import PredictDescription
 from unspool.tasks.predict.training import PredictSettings
 from unspool.tasks.predictor import Description
 from unspool.tasks.task import TaskSettings
+from unspool.tasks.translate.predictor import TranslateDescription
+from unspool.tasks.translate.training import TranslateSettings
 
 
 class TaskKind(NamedTuple):
@@ -30,6 +32,7 @@ class TaskKind(NamedTuple):
 TASKS = {
     "classify": TaskKind(ClassifySettings, ClassifyDescription),
     "predict": TaskKind(PredictSettings, PredictDescription),
+    "translate": TaskKind(TranslateSettings, TranslateDescription),
 }
 
 

@@ -57,7 +57,9 @@ class OptimizerSettings(Settings):
             case "adam":
                 return torch.optim.Adam(parameters, betas=self.betas, fused=True, **shared)
             case "sgd":
-                return torch.optim.SGD(parameters, momentum=self.momentum, fused=self.momentum > 0, **shared)
+                return torch.optim.SGD(
+                    parameters, momentum=self.momentum, fused=self.momentum > 0, **shared
+                )
             case "rmsprop":
                 return torch.optim.RMSprop(parameters, momentum=self.momentum, **shared)
             case "nt-asgd":

@@ -1,5 +1,6 @@
 """Text, token by token, through the classifier's task, commands and estimator."""
 
+import io
 import json
 
 import numpy as np
@@ -137,6 +138,13 @@ def test_an_empty_text_is_refused(command, run):
     answer = command("predict", run, "")
     assert answer.status == 1
     assert "text 0 has no tokens, expected at least one" in answer.err
+
+
+def test_standard_input_that_is_no_utf8(run):
+    predictor = model_folder.load(run)
+    stream = io.TextIOWrapper(io.BytesIO(b"Bonn\n\xff\n"), encoding="utf-8")
+    with pytest.raises(DataError, match=r"standard input, byte 5 \(from 0\): found 0xff, expected"):
+        next(predictor.answers(stream, 1, False))
 
 
 # --- the estimator -------------------------------------------------------------------------

@@ -149,6 +149,13 @@ def test_options_that_do_not_fit_the_model(make_predict, text_division, view, op
         evaluate(make_predict(view=view).predictor, text_division.training, **options)
 
 
+def test_a_text_too_short_for_the_windows_is_named(make_predict):
+    predictor = make_predict(view="windows", context=3).predictor
+    corpus = Corpus.from_texts(["the"], predictor.vocabulary)
+    with pytest.raises(DataError, match=r"^text: the longest document has \d tokens?, expected at"):
+        evaluate(predictor, corpus)
+
+
 def test_dynamic_evaluation_learns_and_forgets_what_it_learned(
     make_predict, text_division, same_weights
 ):

@@ -23,11 +23,13 @@ from unspool.data.source import SequenceDataSettings
 from unspool.data.vocabulary import Vocabulary
 from unspool.errors import DataError
 from unspool.models.classifier import Classifier, ClassifierSettings
+from unspool.tasks import ranking, standard_input
 from unspool.tasks.classify.evaluation import LabelEvaluation
 from unspool.tasks.metric import Metric
 from unspool.tasks.predictor import (
     Description,
     Predictor,
+    layers_in_words,
     refuse_vocabulary,
     require_vocabulary,
 )
@@ -220,31 +222,28 @@ class LabelPredictor(Predictor):
         for called, belief, after_steps in zip(ids, beliefs, steps, strict=True):
             answer = {"input": title, "id": called, **self._answer(belief, top)}
             if after_steps is not None:
-                answer["by_step"] = [
-                    {"step": step, **self._answer(after, top)}
-                    for step, after in enumerate(after_steps, start=1)
-                ]
+                answer["by_step"] = ranking.by_step(
+                    self._answer(after, top) for after in after_steps
+                )
             yield answer
 
     def _read_inputs(self, source: str | TextIO) -> tuple[str, tuple[Sequences, list[str]]]:
         """What to call an input, its sequences, and what each of them is called."""
-        title = source if isinstance(source, str) else "standard input"
+        title, given = _given(source)
         if self.vocabulary is not None:
             text_columns = self.data.text_columns if self.data else None
-            texts = inputs.read_texts(source, text_columns)
+            texts = inputs.read_texts(given, text_columns)
             with naming(title):
                 sequences = texts.tokenised(self.vocabulary).check(title)
             return title, (sequences, [str(number) for number in range(len(sequences))])
-        if isinstance(source, str):
+        if isinstance(given, str):
             columns = self.data.columns if self.data else None
-            return title, inputs.read(Path(source), columns)
-        return title, inputs.read_lines(source)
+            return title, inputs.read(Path(given), columns)
+        return title, inputs.read_lines(given)
 
     def _answer(self, belief: NDArray[np.float64], top: int) -> dict[str, Any]:
         """The most probable class, and the ``top`` most probable with their probabilities."""
-        order = (-belief).argsort(kind="stable")[:top]
-        ranked = [{"label": self.classes[i], "probability": float(belief[i])} for i in order]
-        return {**ranked[0], "top": ranked}
+        return ranking.ranking(belief, self.classes.__getitem__, top)
 
     # --- the model folder ------------------------------------------------------------------
 
@@ -262,19 +261,16 @@ class LabelPredictor(Predictor):
 
     def summary(self) -> str:
         """Say what the network reads, and how."""
-        settings = self.model.settings
-        layers = f"{settings.num_layers} {settings.cell.upper()} layer"
-        layers += "s" * (settings.num_layers > 1)
-        reading = "from both ends" if settings.bidirectional else "from the first step to the last"
-        parameters = sum(parameter.numel() for parameter in self.model.parameters())
         sequence = (
             f"sequence of {self.model.num_features} features a step"
             if self.vocabulary is None
             else f"text in {len(self.vocabulary):,} {self.vocabulary.unit}s"
         )
+        both = self.model.settings.bidirectional
+        reading = "from both ends" if both else "from the first step to the last"
         return (
-            f"{layers} of {settings.hidden_size} units ({parameters:,} parameters) that read a "
-            f"{sequence} {reading} and say which of {len(self.classes)} classes it is."
+            f"A network of {layers_in_words(self.model, self.model.settings)} that reads a "
+            f"{sequence} {reading} and says which of {len(self.classes)} classes it is."
         )
 
 
@@ -307,6 +303,13 @@ class ClassifyDescription(Description):
         return LabelPredictor(
             model, self.classes, self.objective, self.data, self.label_type, vocabulary
         )
+
+
+def _given(source: str | TextIO) -> tuple[str, str | list[str]]:
+    """What to call an input, and its name or, of standard input, its lines."""
+    if isinstance(source, str):
+        return source, source
+    return standard_input.TITLE, standard_input.read(source).splitlines()
 
 
 def some(labels: Sequence[str], most: int = 10) -> str:

@@ -21,7 +21,7 @@ from unspool.data.streams import Segment, Streams
 from unspool.data.windows import Windows
 from unspool.models.language_model import LanguageModel
 from unspool.settings import Settings
-from unspool.tasks.predict.tally import Answers, Tally
+from unspool.tasks.tally import Answers, Tally
 
 STREAMS = 32
 """Streams side by side, and how many tokens each reads before those that are its own: enough that

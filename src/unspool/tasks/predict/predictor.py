@@ -14,15 +14,16 @@ from torch import Tensor
 
 from unspool.data import text_source
 from unspool.data.corpus import Corpus
-from unspool.data.inputs import is_file
-from unspool.data.text import text_files
+from unspool.data.sequences import naming
 from unspool.data.text_source import TextDataSettings
 from unspool.data.vocabulary import Vocabulary
 from unspool.decoding.sampling import SamplingSettings, random_streams, sample
 from unspool.errors import DataError
 from unspool.models.language_model import LanguageModel, LanguageModelSettings
 from unspool.settings import Settings
+from unspool.tasks import ranking
 from unspool.tasks.metric import Metric
+from unspool.tasks.predict import prompts
 from unspool.tasks.predict.cache import CacheSettings, NeuralCache
 from unspool.tasks.predict.continuation import Place, Reader
 from unspool.tasks.predict.evaluation import UNITS, Share, TextEvaluation, headline
@@ -35,7 +36,13 @@ from unspool.tasks.predict.judging import (
     unambiguous,
 )
 from unspool.tasks.predict.writing import Writing
-from unspool.tasks.predictor import Description, Predictor, TextWriter, require_vocabulary
+from unspool.tasks.predictor import (
+    Description,
+    Predictor,
+    TextWriter,
+    layers_in_words,
+    require_vocabulary,
+)
 
 View = Literal["streams", "windows"]
 """How a model sees text: as one long stream in which it keeps its state, or through windows."""
@@ -158,7 +165,7 @@ class TextPredictor(Predictor, TextWriter):
         if len(examples) == 0:
             raise DataError(f"{title} has no tokens, expected at least one")
         once = None
-        with self.answering():
+        with self.answering(), naming(title):
             answers = NeuralCache(self.model, cache) if cache else self._answers
             if self.view == "windows":
                 found = judge_windows(self.model, examples, answers, self.context, stride or 1)
@@ -204,17 +211,15 @@ class TextPredictor(Predictor, TextWriter):
 
     def answers(self, source: str | TextIO, top: int, by_step: bool) -> Iterator[dict[str, Any]]:
         """Say what comes next after a text, or after each line of a file or of standard input."""
-        for title, name, text in _prompts(source):
+        for title, name, text in prompts.read(source, self.data.field if self.data else "text"):
             place, after_steps = self._follow(text, by_step)
             answer = {"input": title, "id": name, **self.next_tokens(place, top)}
-            unknown = self.unknown(text)
-            if unknown:
+            if unknown := self.unknown(text):
                 answer["unknown"] = unknown
             if by_step:
-                answer["by_step"] = [
-                    {"step": step, **self.next_tokens(after, top)}
-                    for step, after in enumerate(after_steps, start=1)
-                ]
+                answer["by_step"] = ranking.by_step(
+                    self.next_tokens(after, top) for after in after_steps
+                )
             yield answer
 
     def read(self, text: str, place: Place | None = None) -> Place:
@@ -225,9 +230,7 @@ class TextPredictor(Predictor, TextWriter):
     def next_tokens(self, place: Place, top: int) -> dict[str, Any]:
         """The most probable token at a place, and the ``top`` most probable with probabilities."""
         belief = place.log_probabilities[0].double().exp().cpu().numpy()
-        order = (-belief).argsort(kind="stable")[:top].tolist()
-        ranked = [{"label": self.label(i), "probability": float(belief[i])} for i in order]
-        return {**ranked[0], "top": ranked}
+        return ranking.ranking(belief, self.label, top)
 
     def label(self, token: int) -> str:
         """What a token is called; bytes that are no whole character as U+FFFD."""
@@ -254,11 +257,8 @@ class TextPredictor(Predictor, TextWriter):
     ) -> Iterator[str]:
         """Go on with a text; ``<unk>`` is never drawn."""
         writing = Writing(self.vocabulary, prompt, stop)
-        place = self.read(prompt)
-        for (token,) in self.draw(place, sampling, length=length, seed=seed):
-            yield writing.add(int(token))
-            if writing.ended:
-                return
+        drawn = self.draw(self.read(prompt), sampling, length=length, seed=seed)
+        return _pieces(writing, drawn)
 
     def draw(
         self, place: Place, sampling: SamplingSettings, *, length: int, seed: int, count: int = 1
@@ -310,14 +310,10 @@ class TextPredictor(Predictor, TextWriter):
 
     def summary(self) -> str:
         """Say what the network reads, and how."""
-        settings = self.model.settings
-        layers = f"{settings.num_layers} {settings.cell.upper()} layer"
-        layers += "s" * (settings.num_layers > 1)
-        parameters = sum(parameter.numel() for parameter in self.model.parameters())
         reading = "a text" if self.view == "streams" else f"{self.context} {self.unit}s"
         return (
-            f"{layers} of {settings.hidden_size} units ({parameters:,} parameters) that read "
-            f"{reading} and say which of {len(self.vocabulary):,} {self.unit}s comes next."
+            f"A network of {layers_in_words(self.model, self.model.settings)} that reads {reading} "
+            f"and says which of {len(self.vocabulary):,} {self.unit}s comes next."
         )
 
 
@@ -337,29 +333,13 @@ class PredictDescription(Description):
         return TextPredictor(model, vocabulary, self.view, self.context, self.data)
 
 
+def _pieces(writing: Writing, drawn: Iterator[Tensor]) -> Iterator[str]:
+    """Write down what is drawn, until that ends the text."""
+    for (token,) in drawn:
+        yield writing.add(int(token))
+        if writing.ended:
+            return
+
+
 def _share(guessed: NDArray[np.bool_]) -> Share:
     return Share(len(guessed), float(guessed.mean()) if len(guessed) else 0.0)
-
-
-def _prompts(source: str | TextIO) -> Iterator[tuple[str, str, str]]:
-    """What to call a prompt, its number or line, and the prompt."""
-    if not isinstance(source, str):
-        lines, title = _read_stream(source).splitlines(), "standard input"
-    elif is_file(source):
-        pieces = text_files(source).pieces()
-        lines, title = "".join(piece.text for piece in pieces).splitlines(), source
-    else:
-        yield source, "0", source
-        return
-    for number, line in enumerate(lines or [""]):
-        yield title, str(number), line
-
-
-def _read_stream(stream: TextIO) -> str:
-    try:
-        return stream.read()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"standard input, byte {error.start} (from 0): found {error.object[error.start]:#04x}, "
-            "expected UTF-8 text"
-        ) from None

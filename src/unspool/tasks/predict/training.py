@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from unspool.data import text_source
+from unspool.data.sequences import naming
 from unspool.data.streams import Segment, Streams
 from unspool.data.text_source import Progress, TextDataSettings, TextDivision
 from unspool.data.windows import WindowBatch, Windows
@@ -139,9 +140,10 @@ class Predict(Task):
         if len(self._training) == 0:
             raise DataError(f"{title} (training part) has no tokens, expected at least one")
         if predictor.view == "windows":
-            for part in (self._training, self._validation):
+            for name, part in (("training", self._training), ("validation", self._validation)):
                 if len(part):
-                    Windows(part, predictor.context, 1)  # refuses what is too short
+                    with naming(f"{title} ({name} part)"):
+                        Windows(part, predictor.context, 1)  # refuses what is too short
 
     # --- learning --------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from unspool.data.source import Division
 from unspool.data.vocabulary import Vocabulary
 from unspool.data.vocabulary_fitting import fit
 from unspool.errors import RecipeError
+from unspool.estimators.classifier_parameters import ClassWeight, SequenceClassifierParameters
 from unspool.estimators.inputs import Labels
-from unspool.estimators.settings import ClassWeight, SequenceClassifierSettings
 from unspool.tasks.classify.predictor import LabelPredictor
 from unspool.tasks.classify.training import Classify, ClassWeights
 
@@ -19,18 +19,18 @@ from unspool.tasks.classify.training import Classify, ClassWeights
 def new_task(
     sequences: Sequences | LabelledText,
     labels: Labels,
-    settings: SequenceClassifierSettings,
+    parameters: SequenceClassifierParameters,
     seed: int,
 ) -> Classify:
     """Divide the sequences, fit a vocabulary where they are texts, and draw a new network."""
-    share = settings.validation_fraction
+    share = parameters.validation_fraction
     parts = divide(sequences.labels, len(sequences), validation=share, test=0.0)
     training, validation, test = (
         sequences.take(part) for part in (parts.train, parts.validation, parts.test)
     )
     vocabulary = None
     if isinstance(training, LabelledText):
-        vocabulary = fit(training.texts, settings.vocabulary)
+        vocabulary = fit(training.texts, parameters.vocabulary)
     division = Division(
         tokens_of(training, vocabulary),
         tokens_of(validation, vocabulary),
@@ -39,14 +39,14 @@ def new_task(
     )
     predictor = LabelPredictor.untrained(
         division.training,
-        settings.model,
+        parameters.model,
         seed,
-        normalise=settings.normalisation,
-        objective=settings.objective,
+        normalise=parameters.normalisation,
+        objective=parameters.objective,
         label_type=type_of(labels.classes),
         vocabulary=vocabulary,
     )
-    weights = _weights_by_name(settings.class_weight, labels)
+    weights = _weights_by_name(parameters.class_weight, labels)
     return Classify(predictor, division, class_weights=weights, title="X")
 
 

@@ -1,0 +1,119 @@
+"""One hypothesis a sentence, token after token: always the most probable one, or one drawn.
+
+Shapes: ``B`` sentences that are not done, each of one row, ``V`` tokens of the vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unspool.decoding.hypotheses import NO_TOKEN, Hypothesis
+from unspool.decoding.ranking import best
+from unspool.decoding.sampling import SamplingSettings, draw
+from unspool.decoding.search import Attention, S, Search
+from unspool.decoding.settings import BeamSettings
+from unspool.decoding.step import Step
+
+Choice = Callable[[Tensor, Tensor], Tensor]
+"""Chooses a token of each sentence, ``(B,)``, by log-probabilities, ``(B, V)``, and its number."""
+
+
+def greedy(
+    step: Step[S],
+    state: S,
+    start: Tensor,
+    end: int,
+    settings: BeamSettings,
+    *,
+    source_lengths: Tensor | None = None,
+    attention: Attention[S] | None = None,
+    never: Sequence[int] = (),
+) -> list[Hypothesis]:
+    """Go on by the most probable token always: what a beam of one finds, found more quickly.
+
+    Of equally probable tokens the lowest is taken. What is given, and what can be wrong with it, is
+    as for :func:`~unspool.decoding.beam.beam_search`; ``beam``, ``n_best`` and ``patience`` of the
+    settings count for nothing.
+
+    Returns
+    -------
+    list of B Hypothesis
+    """
+
+    def likeliest(log_probabilities: Tensor, sentences: Tensor) -> Tensor:
+        return best(log_probabilities, 1)[1][:, 0]
+
+    one = settings.model_copy(update={"n_best": 1})
+    chains = _Chains(start, end, one, source_lengths, attention, never, likeliest)
+    return [found for (found,) in chains.run(step, state)]
+
+
+def ancestral_sampling(
+    step: Step[S],
+    state: S,
+    start: Tensor,
+    end: int,
+    settings: BeamSettings,
+    sampling: SamplingSettings,
+    randoms: Sequence[np.random.Generator],
+    *,
+    source_lengths: Tensor | None = None,
+    attention: Attention[S] | None = None,
+    never: Sequence[int] = (),
+) -> list[Hypothesis]:
+    """Draw a hypothesis of each sentence, token after token.
+
+    Parameters
+    ----------
+    step, state, start, end, settings, source_lengths, attention, never
+        As for :func:`greedy`.
+    sampling : SamplingSettings
+        How a token is drawn from what the constraints allow.
+    randoms : sequence of B random generators
+        Each sentence's own, see :func:`~unspool.decoding.sampling.random_streams`: what is drawn
+        for one does not depend on which others there are.
+
+    Returns
+    -------
+    list of B Hypothesis
+        With the log-probabilities that the network gave, whatever ``sampling`` made of them.
+    """
+    seen: Tensor | None = None
+
+    def drawn(log_probabilities: Tensor, sentences: Tensor) -> Tensor:
+        nonlocal seen
+        numbers = sentences.tolist()
+        if seen is None:
+            seen = torch.zeros(len(start), log_probabilities.shape[1], dtype=torch.bool)
+        streams = [randoms[number] for number in numbers]
+        tokens = draw(log_probabilities, seen[numbers], sampling, streams)
+        seen[numbers, tokens] = True
+        return tokens.to(log_probabilities.device)
+
+    one = settings.model_copy(update={"n_best": 1})
+    chains = _Chains(start, end, one, source_lengths, attention, never, drawn)
+    return [found for (found,) in chains.run(step, state)]
+
+
+@dataclass(eq=False)
+class _Chains(Search[S]):
+    choose: Choice
+
+    def advance(self, log_probabilities: Tensor) -> Tensor | None:
+        tokens = self.choose(log_probabilities, self.sentences)[:, None]  # (B, 1)
+        totals = self.totals + log_probabilities.gather(1, tokens)
+        stuck = totals == -torch.inf  # no token was possible
+        finished = (tokens == self.end) & ~stuck
+        done = finished | stuck | (self.limits <= self.length)[:, None]
+        rows = torch.arange(len(done), device=done.device)[:, None]
+        if not done.any():
+            self.keep(totals, rows, tokens)
+            return None
+        known = torch.where(stuck, self.totals, totals).where(done, -torch.inf)
+        self.collect(known, rows, tokens.masked_fill(stuck, NO_TOKEN), finished)
+        going = self.dismiss(done[:, 0])
+        self.keep(totals[going], rows[going], tokens[going])
+        return rows[going]

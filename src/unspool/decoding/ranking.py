@@ -1,0 +1,66 @@
+"""The best of many values, where of equal ones the first always wins."""
+
+import torch
+from torch import Tensor
+
+_CHUNK = 64
+_SORTED = 256  # values
+_FEW = 64  # chunks: below, it does not pay to look at their maxima first
+
+
+def best(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find the greatest values of each row.
+
+    Unlike :func:`torch.topk`, which leaves open which of several equal values it takes, this
+    depends on nothing but the row. It is quicker, too, where rows are long.
+
+    Parameters
+    ----------
+    values : (N, M) tensor
+    count : int
+        How many to find, ``K``; all ``M`` where there are no more.
+
+    Returns
+    -------
+    values : (N, K) tensor
+        The greatest first.
+    indices : (N, K) int64 tensor
+        Their columns; of equal values, the lower column comes first.
+
+    Examples
+    --------
+    >>> best(torch.tensor([[1.0, 3.0, 0.0, 3.0]]), 2)
+    (tensor([[3., 3.]]), tensor([[1, 3]]))
+    """
+    if values.shape[1] < _CHUNK * max(_FEW, 8 * count):
+        return _of_few(values, count)
+    return _of_many(values, count)
+
+
+def _of_few(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    # A sort is slower, unless there is next to nothing to sort. But whether any are equal is not
+    # asked of a GPU, which would have to be waited for.
+    if not values.is_cuda and values.numel() > _SORTED:
+        found, indices = values.topk(min(count + 1, values.shape[1]), dim=1)
+        if not (found[:, 1:] == found[:, :-1]).any():
+            return found[:, :count], indices[:, :count]
+    ranked, indices = values.sort(dim=1, descending=True, stable=True)
+    return ranked[:, :count], indices[:, :count]
+
+
+def _of_many(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Look only into the chunks with the greatest maxima, and into what is left of a chunk.
+
+    No value of another chunk can be among the best: each of ``count`` chunks has one that is
+    greater, or equal and further left.
+    """
+    columns = values.shape[1]
+    chunks = columns // _CHUNK
+    rest = chunks * _CHUNK
+    maxima = values[:, :rest].reshape(len(values), chunks, _CHUNK).amax(2)
+    chosen = _of_few(maxima, count)[1].sort(dim=1).values  # (N, K), so that columns rise
+    inside = torch.arange(_CHUNK, device=values.device)
+    left_over = torch.arange(rest, columns, device=values.device).expand(len(values), -1)
+    places = torch.cat([(chosen[:, :, None] * _CHUNK + inside).flatten(1), left_over], 1)
+    found, indices = _of_few(values.gather(1, places), count)
+    return found, places.gather(1, indices)

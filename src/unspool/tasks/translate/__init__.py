@@ -1,0 +1,1 @@
+"""Which sequence answers this one: translation, and whatever else can be learned from pairs."""

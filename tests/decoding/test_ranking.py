@@ -1,0 +1,59 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unspool.decoding import ranking
+from unspool.decoding.ranking import best
+
+
+def by_sorting(values, count):
+    found, order = values.sort(dim=1, descending=True, stable=True)
+    return found[:, :count], order[:, :count]
+
+
+def same(one, other):
+    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+@given(
+    rows=st.integers(1, 4),
+    columns=st.integers(1, 12) | st.integers(100, 130),
+    count=st.integers(1, 14),
+    levels=st.integers(1, 30),
+    seed=st.integers(0, 10**6),
+)
+def test_of_equal_values_the_first_are_taken(rows, columns, count, levels, seed):
+    random = torch.Generator().manual_seed(seed)
+    values = -torch.randint(levels, (rows, columns), generator=random).double()
+    values[values < -20] = -torch.inf
+    assert same(best(values, count), by_sorting(values, count))
+
+
+@given(
+    columns=st.integers(4096, 4096 + 300),
+    count=st.integers(1, 8),
+    levels=st.sampled_from([1, 3, 200, 10**7]),
+    seed=st.integers(0, 10**6),
+)
+def test_long_rows_give_the_same_as_sorting_them(columns, count, levels, seed):
+    random = torch.Generator().manual_seed(seed)
+    values = -torch.randint(levels, (3, columns), generator=random).float()
+    assert same(best(values, count), by_sorting(values, count))
+
+
+def test_the_best_of_long_rows_may_lie_in_what_is_left_of_a_chunk():
+    values = torch.zeros(1, 64 * 64 + 3)
+    values[0, -1] = 1.0
+    assert same(best(values, 3), by_sorting(values, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_any_floating_type_is_ranked(dtype):
+    values = torch.randn(2, 5000, generator=torch.Generator().manual_seed(1)).to(dtype)
+    assert same(best(values, 9), by_sorting(values, 9))
+
+
+def test_no_chunks_are_looked_at_where_rows_are_short(monkeypatch):
+    monkeypatch.setattr(ranking, "_of_many", None)
+    assert best(torch.tensor([[0.0, 2.0, 1.0]]), 2)[1].tolist() == [[1, 2]]
