@@ -17,6 +17,11 @@ def test_numbers_and_booleans_come_back(data):
     assert again.tolist() == labels.tolist()
 
 
+def test_the_largest_numbers_come_back_beside_small_ones():
+    labels = np.array([2**63 + 1, 0, 2**64 - 1], np.uint64)
+    assert from_text(to_text(labels).tolist(), "int").tolist() == labels.tolist()
+
+
 @given(st.lists(st.integers(-(2**53), 2**53), min_size=1))
 def test_whole_floats_come_back(numbers):
     labels = np.array(numbers, float)

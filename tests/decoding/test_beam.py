@@ -452,7 +452,7 @@ def test_a_search_ends_when_nothing_can_overtake_the_best():
 
 def test_a_search_ends_when_the_best_can_but_be_equalled():
     calls = []
-    step = chain([[0, 0.5, 0.25, 0], [0, 0, 0, 0.5], [0, 0, 1, 0], [0, 0, 0, 1]])
+    step = chain([[0.05, 0.5, 0.25, 0.2], [0.2, 0.2, 0.1, 0.5], [0, 0, 1, 0], [0.05, 0.05, 0, 0.9]])
 
     def counting(tokens, state):
         calls.append(len(tokens))
@@ -460,7 +460,7 @@ def test_a_search_ends_when_the_best_can_but_be_equalled():
 
     ((found,),) = search(counting, 2, beam=2)
     assert found.tokens == ()
-    assert len(calls) == 2  # after which 1, 3 has 1/4, too
+    assert len(calls) == 2  # after which 1, 3 has 1/4, too, and nothing has just ended
 
 
 @pytest.mark.parametrize(("patience", "steps"), [(0.5, 1), (1.0, 2), (1.5, 3), (None, 9)])

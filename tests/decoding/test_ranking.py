@@ -30,6 +30,15 @@ def test_of_equal_values_the_first_are_taken(rows, columns, count, levels, seed)
     assert same(best(values, count), by_sorting(values, count))
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 9])
+def test_the_first_of_those_that_compete_for_the_last_place_is_taken(count):
+    random = torch.Generator().manual_seed(count)
+    levels = torch.cat([torch.arange(1.0, count), torch.zeros(40), torch.full((80,), -1.0)])
+    shuffled = [torch.randperm(len(levels), generator=random) for _ in range(30)]
+    values = torch.stack([levels[order] for order in shuffled])
+    assert same(best(values, count), by_sorting(values, count))
+
+
 @given(
     columns=st.integers(4096, 4096 + 300),
     count=st.integers(1, 8),

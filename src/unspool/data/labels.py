@@ -51,7 +51,10 @@ def from_text(texts: Sequence[str], label_type: LabelType) -> NDArray[Any]:
     """
     read = _READERS[label_type]
     try:
-        array = np.array([read(text) for text in texts])
+        values = [read(text) for text in texts]
+        array = np.array(values)
+        if label_type == "int" and array.dtype.kind == "f":  # some are beyond int64, as IDs may be
+            array = np.array(values, np.uint64)
     except (KeyError, OverflowError, ValueError):
         array = np.array([])
     if to_text(array).tolist() != list(texts):
