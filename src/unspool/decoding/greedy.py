@@ -106,14 +106,14 @@ class _Chains(Search[S]):
         tokens = self.choose(log_probabilities, self.sentences)[:, None]  # (B, 1)
         totals = self.totals + log_probabilities.gather(1, tokens)
         stuck = totals == -torch.inf  # no token was possible
-        finished = (tokens == self.end) & ~stuck
-        done = finished | stuck | (self.limits <= self.length)[:, None]
+        done = stuck | (tokens == self.end) | (self.limits <= self.length)[:, None]
         rows = torch.arange(len(done), device=done.device)[:, None]
         if not done.any():
             self.keep(totals, rows, tokens)
             return None
         known = torch.where(stuck, self.totals, totals).where(done, -torch.inf)
-        self.collect(known, rows, tokens.masked_fill(stuck, NO_TOKEN), finished)
+        last = tokens.masked_fill(stuck, NO_TOKEN)
+        self.collect(known, rows, last, last == self.end)
         going = self.dismiss(done[:, 0])
         self.keep(totals[going], rows[going], tokens[going])
         return rows[going]

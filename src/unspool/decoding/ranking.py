@@ -38,6 +38,9 @@ def best(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _of_few(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    if count == 1:
+        found, indices = values.max(dim=1, keepdim=True)  # which promises the first
+        return found, indices
     # A sort is slower, unless there is next to nothing to sort. But whether any are equal is not
     # asked of a GPU, which would have to be waited for.
     if not values.is_cuda and values.numel() > _SORTED:
