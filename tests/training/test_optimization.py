@@ -95,6 +95,16 @@ def test_steps_multiply_by_a_factor():
     assert found == pytest.approx([1.0] * 20 + [0.1] * 20)
 
 
+def test_steps_may_be_parts_of_epochs():
+    found = rates({"name": "step", "factor": 0.5, "start": 2, "every": 0.5}, epochs=4)
+    assert found == [1.0] * 20 + [0.5] * 5 + [0.25] * 5 + [0.125] * 5 + [0.0625] * 5
+
+
+def test_plateau_waits_for_whole_epochs():
+    with pytest.raises(ValueError, match=r"whole epochs, got every = 1\.5"):
+        ScheduleSettings(name="plateau", every=1.5)
+
+
 def test_steps_may_begin_later():
     """The decay of Zaremba et al. 2014: some epochs at the highest rate, then halved each epoch."""
     found = rates({"name": "step", "factor": 0.5, "start": 2}, epochs=5)
@@ -154,7 +164,7 @@ def test_plateau_counts_a_loss_that_is_not_a_number_as_no_better():
         ({"name": "linear"}, "'constant', 'cosine', 'one-cycle', 'step' or 'plateau'"),
         ({"warmup": 1.0}, "less than 1"),
         ({"factor": 0}, "greater than 0"),
-        ({"every": 0}, "greater than or equal to 1"),
+        ({"every": 0}, "greater than 0"),
         ({"final": 1.5}, "less than or equal to 1"),
     ],
 )

@@ -82,9 +82,10 @@ class ScheduleSettings(Settings):
         ``one-cycle`` its rising part.
     final : float
         For ``cosine``: the last rate, as a share of the highest.
-    factor, every : float, int
-        For ``step`` and ``plateau``.
-    start : int, optional
+    factor, every : float
+        For ``step`` and ``plateau``; epochs, which ``step`` may take parts of: Sutskever, Vinyals
+        & Le (2014, arXiv 1409.3215, section 3.4) halve the rate every half epoch after five.
+    start : float, optional
         For ``step``; ``every`` when not given.
     """
 
@@ -92,8 +93,8 @@ class ScheduleSettings(Settings):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     final: Annotated[float, Field(ge=0, le=1)] = 0.0
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    every: Annotated[int, Field(ge=1)] = 1
-    start: Annotated[int, Field(ge=1)] | None = None
+    every: Positive = 1
+    start: Positive | None = None
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> ScheduleSettings:
@@ -103,6 +104,8 @@ class ScheduleSettings(Settings):
             raise ValueError("plateau knows no warmup; leave it out, or use another schedule")
         if self.start is not None and self.name != "step":
             raise ValueError(f"start is for the schedule 'step', got {self.name!r}; leave it out")
+        if self.name == "plateau" and not float(self.every).is_integer():
+            raise ValueError(f"plateau waits for whole epochs, got every = {self.every:g}")
         return self
 
     def build(self, optimizer: Optimizer, steps_an_epoch: int, epochs: int) -> Schedule:
@@ -110,7 +113,7 @@ class ScheduleSettings(Settings):
         steps = steps_an_epoch * epochs
         if self.name == "plateau":
             return Schedule(
-                ReduceLROnPlateau(optimizer, factor=self.factor, patience=self.every - 1)
+                ReduceLROnPlateau(optimizer, factor=self.factor, patience=int(self.every) - 1)
             )
         if self.name == "one-cycle":
             highest = optimizer.param_groups[0]["lr"]
@@ -136,8 +139,8 @@ class ScheduleSettings(Settings):
                 done = (step - rising) / max(steps - rising, 1)
                 return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(done, 1))) / 2
             if self.name == "step":
-                waited = step // steps_an_epoch - (self.start or self.every)
-                return float(self.factor ** max(waited // self.every + 1, 0))
+                waited = step / steps_an_epoch - (self.start or self.every)
+                return float(self.factor ** max(math.floor(waited / self.every) + 1, 0))
             return 1.0
 
         return factor

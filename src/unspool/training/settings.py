@@ -17,7 +17,7 @@ class TrainingSettings(Settings):
     epochs : int
         Passes over the training part, at most.
     batch_size : int
-        Sequences a step.
+        Sequences a step; of pairs, tokens of the longer side.
     precision : {"fp32", "bf16"}
         See :data:`unspool.training.precision.Precision`. Validation is always in fp32.
     clip_norm : float, optional
