@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from unspool.nn import LSTM
 from unspool.nn.dropout import LockedDropout, drop_recurrent_weights, embed_with_dropout
@@ -27,16 +28,17 @@ def test_nothing_is_dropped_outside_training():
 
 
 def test_a_dropped_word_is_dropped_wherever_it_occurs():
-    weight = torch.randn(100, 4, requires_grad=True)
+    embedding = nn.Embedding(100, 4)
+    weight = embedding.weight
     tokens = torch.arange(100).repeat(3, 2)
-    embedded = embed_with_dropout(tokens, weight, 0.3)
+    embedded = embed_with_dropout(tokens, embedding, 0.3)
     assert torch.equal(embedded[:, :100], embedded[:, 100:])
     gone = (embedded[0, :100] == 0).all(1)
     assert 15 < int(gone.sum()) < 45
     torch.testing.assert_close(embedded[0, :100][~gone], weight[~gone] / 0.7)
     embedded.sum().backward()
     assert bool((weight.grad[gone] == 0).all())
-    assert torch.equal(embed_with_dropout(tokens, weight, 0.0), weight[tokens])
+    assert torch.equal(embed_with_dropout(tokens, embedding, 0.0), embedding.weight[tokens])
 
 
 def test_recurrent_weights_alone_are_dropped():

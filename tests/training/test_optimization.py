@@ -67,6 +67,39 @@ def test_a_gradient_that_is_not_finite_is_told_and_not_spread(value):
     assert torch.equal(model[1].weight.grad, others)
 
 
+def test_rows_of_an_embedding_are_clipped_with_the_rest():
+    def learned(sparse):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Embedding(9, 4, sparse=sparse), nn.Linear(4, 3))
+        model(torch.tensor([3, 5, 3])).square().sum().backward()
+        return model, clip_gradients(model, 0.5)
+
+    (ours, norm), (twin, expected) = learned(True), learned(False)
+    torch.testing.assert_close(norm, expected)
+    torch.testing.assert_close(ours[0].weight.grad.to_dense(), twin[0].weight.grad)
+    torch.testing.assert_close(ours[1].weight.grad, twin[1].weight.grad)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_an_embedding_learns_the_same_whatever_its_gradient_is_kept_as(name, tied):
+    def learned(sparse):
+        torch.manual_seed(0)
+        embedding = nn.Embedding(20, 6)
+        optimizer = OptimizerSettings(name=name, lr=0.1).build(embedding)
+        if sparse is not None:
+            embedding.sparse = sparse
+        for _ in range(3):
+            optimizer.zero_grad()
+            x = embedding(torch.tensor([[3, 5, 3, 7]]))
+            (x @ embedding.weight.T if tied else x).square().sum().backward()
+            assert float(clip_gradients(embedding, 1.0)) > 1
+            optimizer.step()
+        return embedding.weight
+
+    torch.testing.assert_close(learned(None), learned(False))
+
+
 # --- schedules -----------------------------------------------------------------------------
 
 

@@ -121,7 +121,7 @@ class EncoderDecoder(nn.Module):
             source = F.pad(source, (0, 1))  # the layers need a step, if only of padding
         backwards = self.settings.reverse_source
         tokens = reverse(source, lengths) if backwards else source
-        outputs, final = self.encoder(self._embedded(tokens, self._source_weight), lengths)
+        outputs, final = self.encoder(self._embedded(tokens, self.source_embedding or self.target_embedding), lengths)
         if backwards and self.settings.attention != "none":
             outputs = reverse(outputs, lengths)
         every = [member.transpose(0, 1).flatten(1) for layer in final for member in layer]
@@ -165,7 +165,7 @@ class EncoderDecoder(nn.Module):
     ) -> TargetReading:
         """Read on in the target of each hypothesis, ``(N, T)``."""
         return self.decoder(  # type: ignore[no-any-return]
-            self._embedded(tokens, self.target_embedding.weight), state, lengths
+            self._embedded(tokens, self.target_embedding), state, lengths
         )
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
@@ -200,15 +200,10 @@ class EncoderDecoder(nn.Module):
             label_smoothing=self.settings.label_smoothing if self.training else 0.0,
         )
 
-    def _embedded(self, tokens: Tensor, weight: Tensor) -> Tensor:
+    def _embedded(self, tokens: Tensor, embedding: nn.Embedding) -> Tensor:
         return embed_with_dropout(
-            tokens, weight, self.settings.dropout.words if self.training else 0.0
+            tokens, embedding, self.settings.dropout.words if self.training else 0.0
         )
-
-    @property
-    def _source_weight(self) -> Tensor:
-        embedding = self.source_embedding or self.target_embedding
-        return embedding.weight
 
     @property
     def _output_weight(self) -> Tensor:

@@ -213,7 +213,7 @@ class LanguageModel(nn.Module):
         state = state or self.initial_state(len(tokens))
         cuts = None if resets is None else _cuts(resets)
         words = self.settings.dropout.words if self.training else 0.0
-        x = embed_with_dropout(tokens, self.embedding.weight, words)  # (B, T, E)
+        x = embed_with_dropout(tokens, self.embedding, words)  # (B, T, E)
         x = self.dropouts[0](x)
         after: list[tuple[Tensor, ...]] = []
         for layer, before, dropout in zip(self.layers, state, self.dropouts[1:], strict=True):

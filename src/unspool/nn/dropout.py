@@ -7,7 +7,6 @@ is scaled up, so that its expectation is what it was, and nothing is dropped out
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 _CHANCES = 2**16
@@ -72,7 +71,7 @@ class LockedDropout(nn.Module):
         return f"p={self.p}"
 
 
-def embed_with_dropout(tokens: Tensor, weight: Tensor, p: float) -> Tensor:
+def embed_with_dropout(tokens: Tensor, embedding: nn.Embedding, p: float) -> Tensor:
     """Look tokens up in an embedding of which whole words are dropped, everywhere at once.
 
     Gal & Ghahramani 2016, arXiv 1512.05287, section 4.2: a word that is dropped is dropped
@@ -81,7 +80,8 @@ def embed_with_dropout(tokens: Tensor, weight: Tensor, p: float) -> Tensor:
     Parameters
     ----------
     tokens : (B, T) int64 tensor
-    weight : (V, F) tensor
+    embedding : Embedding
+        Of weights ``(V, F)``.
     p : float
         Share of the words that is dropped.
 
@@ -89,10 +89,10 @@ def embed_with_dropout(tokens: Tensor, weight: Tensor, p: float) -> Tensor:
     -------
     (B, T, F) tensor
     """
-    found = F.embedding(tokens, weight)
+    found: Tensor = embedding(tokens)
     if p == 0:
         return found
-    return found * _mask(weight[:, :1], p)[tokens]  # (B, T, 1)
+    return found * _mask(embedding.weight[:, :1], p)[tokens]  # (B, T, 1)
 
 
 def drop_recurrent_weights(layer: nn.RNNBase, p: float) -> dict[str, Tensor]:

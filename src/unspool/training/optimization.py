@@ -19,6 +19,8 @@ from unspool.training.averaging import NonMonotonicASGD
 Positive = Annotated[float, Field(gt=0)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
+_LEAST = 1e-6  # added to a norm that is divided by, as torch does
+
 
 class OptimizerSettings(Settings):
     """How a gradient becomes a change of the weights.
@@ -57,6 +59,8 @@ class OptimizerSettings(Settings):
             case "adam":
                 return torch.optim.Adam(parameters, betas=self.betas, fused=True, **shared)
             case "sgd":
+                if self.momentum == 0 and self.weight_decay == 0:
+                    _spare_unread_rows(model)
                 return torch.optim.SGD(
                     parameters, momentum=self.momentum, fused=self.momentum > 0, **shared
                 )
@@ -146,6 +150,16 @@ class ScheduleSettings(Settings):
         return factor
 
 
+def _spare_unread_rows(model: nn.Module) -> None:
+    """Let embeddings have gradients of those rows alone that a batch has read.
+
+    The others do not move, and to find that out takes as long as a layer of a small network does.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            module.sparse = True
+
+
 def _has_momentum(optimizer: Optimizer) -> bool:
     group = optimizer.param_groups[0]
     return "betas" in group or group.get("momentum", 0) > 0
@@ -192,8 +206,21 @@ def clip_gradients(model: nn.Module, clip: float | None) -> Tensor:
     () tensor
         The norm before clipping; not finite when any gradient is not.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
-    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters])  # type: ignore[misc]
+    gradients = [
+        _numbers(parameter) for parameter in model.parameters() if parameter.grad is not None
+    ]
+    norm = nn.utils.get_total_norm(gradients)
     if clip is not None and norm.isfinite():
-        nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+        share = clip / (norm + _LEAST)
+        if share < 1:
+            torch._foreach_mul_(gradients, share)
     return norm
+
+
+def _numbers(parameter: nn.Parameter) -> Tensor:
+    """The numbers of its gradient, each element's once."""
+    assert parameter.grad is not None
+    if not parameter.grad.is_sparse:
+        return parameter.grad
+    parameter.grad = parameter.grad.coalesce()
+    return parameter.grad.values()
