@@ -2,14 +2,14 @@
 
 The sizes are those of ``multi30k-en-fr``. The plain twin has the form that tutorials have: a
 PackedSequence through nn.GRU or nn.LSTM, a Python loop over the decoder's steps with a cell, a
-score for each step of the source and a readout at each, cross_entropy of all logits, clip_grad_norm_
-and Adam; in decoding a loop in which all hypotheses of a batch go on until the last is done, chosen
-by topk. Both have the same weights, which is checked by the loss, by its gradient and by what they
-decode. Ours is what ``unspool train`` and ``unspool predict`` run.
+score for each step of the source and a readout at each, cross_entropy of all logits,
+clip_grad_norm_ and AdamW; in decoding a loop in which all hypotheses of a batch go on until the
+last is done, chosen by topk. Both have the same weights, which is checked by the loss, by its
+gradient and by what they decode. Ours is what ``unspool train`` and ``unspool predict`` run.
 
 Sources and targets are random tokens with the lengths of such captions. A network that has learned
-nothing ends no hypothesis, so each is cut off at its source's length. Steps and batches of both sides
-take turns, so that a machine whose speed drifts treats both alike.
+nothing ends no hypothesis, so each is cut off at its source's length. Steps and batches of both
+sides take turns, so that a machine whose speed drifts treats both alike.
 
     python benchmarks/seq2seq.py --threads 2
 """
@@ -42,7 +42,7 @@ BATCH_TOKENS, CLIP, RATE = 2000, 1.0, 0.003
 BEGIN, END = 1, 2
 
 
-class Plain(nn.Module):
+class _Plain(nn.Module):
     """The same network, a step at a time."""
 
     def __init__(self, cell: str, feeds: bool) -> None:
@@ -142,7 +142,9 @@ class Plain(nn.Module):
             state = _each(state, lambda part, rows=rows: part[rows])
             found, tokens = torch.cat([found[rows], chosen[:, None]], 1), chosen
             done = done | (lengths <= length)
-        return [row[:n] for row, n in zip(found[first[:, 0]].tolist(), lengths.tolist(), strict=True)]
+        return [
+            row[:n] for row, n in zip(found[first[:, 0]].tolist(), lengths.tolist(), strict=True)
+        ]
 
 
 def _each(state: tuple, change: Callable[[Tensor], Tensor]) -> tuple:
@@ -150,10 +152,10 @@ def _each(state: tuple, change: Callable[[Tensor], Tensor]) -> tuple:
     return tuple(map(change, first)), tuple(map(change, second)), change(seen)
 
 
-def _twin(ours: EncoderDecoder) -> Plain:
+def _twin(ours: EncoderDecoder) -> _Plain:
     """The plain network with our weights."""
     settings = ours.settings
-    plain = Plain(settings.cell, settings.input_feeding)
+    plain = _Plain(settings.cell, settings.input_feeding)
     weights = ours.state_dict()
     recurrent = {name.removesuffix("_l0"): name for name in ("weight_ih_l0", "weight_hh_l0")}
     recurrent |= {name.removesuffix("_l0"): name for name in ("bias_ih_l0", "bias_hh_l0")}
@@ -168,7 +170,9 @@ def _twin(ours: EncoderDecoder) -> Plain:
     for part in ("query", "key"):
         names[f"{part}.weight"] = f"decoder.attention.{part}.weight"
     names["query.bias"] = "decoder.attention.query.bias"
-    names |= {name: f"decoder.{name}" for name in ("value.weight", "readout.weight", "readout.bias")}
+    names |= {
+        name: f"decoder.{name}" for name in ("value.weight", "readout.weight", "readout.bias")
+    }
     for name in plain.state_dict():
         if name.startswith("encoder."):
             names[name] = name.replace("encoder.", "encoder.layers.0.")
@@ -199,7 +203,7 @@ def _ours_step(model: EncoderDecoder, precision: Precision) -> Callable[[PairBat
     return step
 
 
-def _plain_step(model: Plain, precision: Precision) -> Callable[[PairBatch], Tensor]:
+def _plain_step(model: _Plain, precision: Precision) -> Callable[[PairBatch], Tensor]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0)
 
     def step(batch: PairBatch) -> Tensor:
@@ -271,7 +275,7 @@ def _model(cell: str, feeds: bool) -> EncoderDecoder:
     return EncoderDecoder(TOKENS, TOKENS, settings, shared_vocabulary=True)
 
 
-def _check(ours: EncoderDecoder, plain: Plain) -> None:
+def _check(ours: EncoderDecoder, plain: _Plain) -> None:
     """Both are the same function, with the same gradient, and decode the same."""
     batch = _batch(np.random.default_rng(3), 8, 4, 9)
     hidden, targets = read_targets(ours, batch)
