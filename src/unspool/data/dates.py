@@ -4,8 +4,11 @@ Every calendar day belongs to one part, always the same one, and no text has two
 that the validation or the test asks for was seen in training, nor was its answer.
 """
 
+from collections.abc import Iterator
 from datetime import date
 from functools import cache
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +18,21 @@ from unspool.data.division import divide
 from unspool.data.pairs import SPLITS, Pairs
 
 _BLOCK = 4096  # draws at a time; how many are asked for does not change what they are
+
+
+class WrittenDate(NamedTuple):
+    """A day as some locale writes it.
+
+    Parameters
+    ----------
+    locale : str
+    text : str
+    day : date
+    """
+
+    locale: str
+    text: str
+    day: date
 
 
 def draw(split: str, count: int, seed: int, *, locale_mark: bool = False) -> Pairs:
@@ -39,20 +57,33 @@ def draw(split: str, count: int, seed: int, *, locale_mark: bool = False) -> Pai
     >>> _readings(None).of(source) == {date.fromisoformat(target)}
     True
     """
+    found = list(islice(written(split, seed, by_locale=locale_mark), count))
+    return Pairs(
+        tuple(f"<{each.locale}> {each.text}" if locale_mark else each.text for each in found),
+        tuple(each.day.isoformat() for each in found),
+    )
+
+
+def written(split: str, seed: int, *, by_locale: bool = False) -> Iterator[WrittenDate]:
+    """Draw dates of a part without end, as :func:`draw` does, each with its locale.
+
+    Parameters
+    ----------
+    split, seed
+        As for :func:`draw`.
+    by_locale : bool
+        Leave a text out only if it has another reading within its locale.
+    """
     days = _days()[split]
     random = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split)]))
-    sources: list[str] = []
-    targets: list[str] = []
-    while len(sources) < count:
+    while True:
         for place, manner, moment in random.random((_BLOCK, 3)).tolist():
             locale = LOCALES[int(place * len(LOCALES))]
             styles = _styles(locale)
             day = date.fromordinal(days[int(moment * len(days))])
             text = styles[int(manner * len(styles))].write(day)
-            if len(_readings(locale if locale_mark else None).of(text)) == 1:
-                sources.append(f"<{locale}> {text}" if locale_mark else text)
-                targets.append(day.isoformat())
-    return Pairs(tuple(sources[:count]), tuple(targets[:count]))
+            if len(_readings(locale if by_locale else None).of(text)) == 1:
+                yield WrittenDate(locale, text, day)
 
 
 @cache
