@@ -5,7 +5,8 @@ from torch import Tensor
 
 _CHUNK = 64
 _SORTED = 256  # values
-_FEW = 64  # chunks: below, it does not pay to look at their maxima first
+_FEW = 64  # chunks of a row, and
+_SMALL = 50_000  # values: below, it does not pay to look at the maxima of chunks first
 
 
 def best(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -32,7 +33,7 @@ def best(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     >>> best(torch.tensor([[1.0, 3.0, 0.0, 3.0]]), 2)
     (tensor([[3., 3.]]), tensor([[1, 3]]))
     """
-    if values.shape[1] < _CHUNK * max(_FEW, 8 * count):
+    if values.numel() < _SMALL or values.shape[1] < _CHUNK * max(_FEW, 8 * count):
         return _of_few(values, count)
     return _of_many(values, count)
 
@@ -45,8 +46,14 @@ def _of_few(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     # asked of a GPU, which would have to be waited for.
     if not values.is_cuda and values.numel() > _SORTED:
         found, indices = values.topk(min(count + 1, values.shape[1]), dim=1)
-        if not (found[:, 1:] == found[:, :-1]).any():
-            return found[:, :count], indices[:, :count]
+        tied = (found[:, 1:] == found[:, :-1]).any(1)
+        if tied.any():
+            indices[tied, :count] = _sorted(values[tied], count)[1]
+        return found[:, :count], indices[:, :count]
+    return _sorted(values, count)
+
+
+def _sorted(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     ranked, indices = values.sort(dim=1, descending=True, stable=True)
     return ranked[:, :count], indices[:, :count]
 
