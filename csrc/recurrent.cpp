@@ -102,12 +102,16 @@ Parts deal(const Arguments& a, int64_t most) {
 }
 
 // Whether threads divide the hidden units rather than the sequences: where the weights that a step
-// reads exceed a core's cache, each thread is better off with its part of them.
+// reads exceed a core's cache, each thread is better off with its part of them; and where there are
+// fewer sequences than threads, some would have nothing to do. After each step they wait for each
+// other, so there has to be enough to do in one.
 bool divides_units(const Kernels& kernels, const Stack& stack, int threads) {
     constexpr int64_t cache = 2 << 20;  // bytes
+    constexpr int64_t enough = 1 << 19;
     const bool gated = stack.cell == Cell::lstm || stack.cell == Cell::gru;
+    if (!kernels.divides_units || !gated || threads <= 1 || stack.T == 1) return false;
     const int64_t weights = gates_of(stack.cell) * stack.H * (stack.inputs(1) + stack.H) * 4;
-    return kernels.divides_units && gated && threads > 1 && stack.B > 8 && weights > cache;
+    return stack.B < threads ? weights > enough : stack.B > 8 && weights > cache;
 }
 
 // [0, count) cut into parts of nearly equal size.

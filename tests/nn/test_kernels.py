@@ -507,12 +507,13 @@ def test_gradients_where_nothing_was_saved(fastest: str, assert_near: Near, cell
 
 @cells
 @pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize(("batch", "size"), [(24, 48), (2, 160), (1, 250)])
 def test_threads_and_repetition_change_no_bit(
-    native: str, threads: Callable[[int], None], cell: str, ragged: bool
+    native: str, threads: Callable[[int], None], cell: str, ragged: bool, batch: int, size: int
 ) -> None:
-    layer = make_layer(cell, 40, 48, 2, bidirectional=True, dropout=0.3)
-    x, state = torch.randn(24, 12, 40), make_state(layer, 24)
-    lengths = torch.randint(0, 13, (24,)) if ragged else None
+    layer = make_layer(cell, 40, size, 2, bidirectional=True, dropout=0.3)
+    x, state = torch.randn(batch, 12, 40), make_state(layer, batch)
+    lengths = torch.randint(0, 13, (batch,)) if ragged else None
     runs = []
     for count in (1, 1, 2, 3):
         threads(count)
