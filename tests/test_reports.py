@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,15 +45,16 @@ def test_the_files_of_a_report(predictor, tmp_path):
     evaluation = predictor.evaluate(sequences, title, by_step=True)
     reports.write(evaluation, title, tmp_path / "report")
     names = sorted(path.name for path in (tmp_path / "report").iterdir())
-    assert names == ["accuracy-by-step.png", "confusion.png", "report.json"]
+    assert names == ["accuracy-by-step.png", "confusion.png", "reliability.png", "report.json"]
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["accuracy"] == evaluation.accuracy
     assert np.sum(report["confusion"]) == 599
     assert [row["label"] for row in report["by_class"]] == [str(digit) for digit in range(10)]
     assert len(report["accuracy_by_step"]) == 8
-    reports.write(replace(evaluation, accuracy_by_step=None), title, tmp_path / "report")
+    evaluation = predictor.evaluate(sequences, title, until=0.9)
+    reports.write(evaluation, title, tmp_path / "report")
     names = sorted(path.name for path in (tmp_path / "report").iterdir())
-    assert names == ["confusion.png", "report.json"]  # nothing of the earlier one is left over
+    assert names == ["confusion.png", "report.json", "until.png"]  # nothing of the earlier one
 
 
 def test_a_report_never_replaces_what_is_no_report(predictor, digits_run, tmp_path):

@@ -166,6 +166,16 @@ def test_colours_become_grey_and_transparency_white(tmp_path):
     assert read_picture(tmp_path / "clear.png").tolist() == [[255]]
 
 
+def test_white_strokes_on_nothing_are_laid_on_black(tmp_path):
+    drawn = np.full((5, 5, 4), 255, np.uint8)
+    drawn[:, :, 3] = np.eye(5) * 255
+    Image.fromarray(drawn).save(tmp_path / "white.png")
+    assert read_picture(tmp_path / "white.png").tolist() == (np.eye(5) * 255).tolist()
+    drawn[:, :, :3] = 0
+    Image.fromarray(drawn).save(tmp_path / "black.png")
+    assert read_picture(tmp_path / "black.png").tolist() == (255 - np.eye(5) * 255).tolist()
+
+
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
     Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)).save(tmp_path / "deep.png")
     assert read_picture(tmp_path / "deep.png").tolist() == [[0, 128, 255]]

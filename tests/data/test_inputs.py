@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from unspool.data import inputs
+from unspool.data.centring import PictureFormat
 from unspool.errors import DataError
 
 
@@ -29,6 +30,60 @@ def test_a_table_says_what_its_sequences_are_called(tmp_path):
     sequences, ids = inputs.read(tmp_path / "a.csv")
     assert ids == ["left", "right"]
     assert sequences.lengths.tolist() == [2, 1]
+
+
+# --- pictures that are prepared ------------------------------------------------------------
+
+FORMAT = PictureFormat(rows=28, columns=28, box=20, brightest=255)
+
+
+@pytest.fixture
+def page():
+    """A dark cross of 20 x 20 on a white page, ``(60, 40)``."""
+    page = np.full((60, 40), 255, np.uint8)
+    page[10:30, 12:16] = page[18:22, 4:24] = 20
+    return page
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "a.jpg", "a.npy", "colour.png", "colour.npy", "clear.png"]
+)
+def test_a_picture_of_any_kind_is_prepared(tmp_path, page, name):
+    if name == "clear.png":
+        drawn = np.zeros((60, 40, 4), np.uint8)
+        drawn[:, :, 3] = 255 - page
+        page = drawn
+    elif name.startswith("colour"):
+        page = np.repeat(page[:, :, None], 3, 2)
+    if name.endswith(".npy"):
+        np.save(tmp_path / name, page)
+    else:
+        Image.fromarray(page).save(tmp_path / name)
+    found = inputs.read_prepared(tmp_path / name, FORMAT)
+    assert found.summary == "60 x 40 pixels, dark on light, brought to 28 x 28, light on dark"
+    columns = (found.picture > 127).sum(0)
+    assert columns[columns > 0].tolist() == [4] * 8 + [20] * 4 + [4] * 8
+    assert 4 <= columns.argmax() - 8 <= 5  # the middle is between two pixels
+
+
+def test_what_is_no_single_picture_is_left_to_other_readers(tmp_path):
+    np.save(tmp_path / "many.npy", np.ones((3, 5, 28)))
+    np.savez(tmp_path / "many.npz", x=np.ones((3, 5, 28)))
+    (tmp_path / "table.csv").write_text("a,b\n")
+    for name in ("many.npy", "many.npz", "table.csv"):
+        assert inputs.read_prepared(tmp_path / name, FORMAT) is None
+
+
+def test_a_picture_without_ink_is_named(tmp_path):
+    Image.new("L", (30, 40), 255).save(tmp_path / "white.png")
+    with pytest.raises(DataError, match=r"white\.png: a picture without ink"):
+        inputs.read_prepared(tmp_path / "white.png", FORMAT)
+    (tmp_path / "bad.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"bad\.png is no picture"):
+        inputs.read_prepared(tmp_path / "bad.png", FORMAT)
+
+
+# --- lines ---------------------------------------------------------------------------------
 
 
 def test_steps_and_json_may_be_mixed_and_keep_their_order():

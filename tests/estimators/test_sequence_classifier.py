@@ -173,6 +173,23 @@ def test_beliefs_about_a_list_are_a_list(fitted, data):
     np.testing.assert_allclose(last, fitted.predict_proba(data.unequal()), atol=1e-6)
 
 
+def test_reading_until_it_is_sure(fitted, data, small):
+    X = data.unequal()
+    beliefs = fitted.predict_proba_by_step(X)
+    labels, steps = fitted.read_until(X, belief=0.8)
+    for belief, label, read in zip(beliefs, labels, steps, strict=True):
+        sure = np.flatnonzero(belief.max(1) >= 0.8)
+        assert read == (sure[0] + 1 if len(sure) else len(belief))
+        assert label == fitted.classes_[belief[read - 1].argmax()]
+    assert 1 < steps.mean() < 10
+    for wrong in (0, 1.1, -1, np.nan):
+        with pytest.raises(ValueError, match="expected a probability above 0 and at most 1"):
+            fitted.read_until(X, belief=wrong)
+    both = small(bidirectional=True).fit(data.x, data.y)
+    with pytest.raises(ValueError, match="reads from both ends"):
+        both.read_until(data.x)
+
+
 # --- parameters ----------------------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ memory is taken.
 import math
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
@@ -17,6 +19,20 @@ from numpy.typing import NDArray
 from unspool.data.files import DEFLATE_RATIO, open_file
 from unspool.data.sequences import Sequences, naming
 from unspool.errors import DataError
+
+
+def read_archive(path: Path | str) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an ``.npz`` file, by name.
+
+    Raises
+    ------
+    DataError
+        If it is missing or damaged, or holds Python objects.
+    """
+    path = Path(path)
+    with _opened(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        return {name: _read_member(archive, name, path) for name in names}
 
 
 def read_npz(path: Path | str, *, labelled: bool = True) -> Sequences:
@@ -35,14 +51,8 @@ def read_npz(path: Path | str, *, labelled: bool = True) -> Sequences:
         If the archive is damaged, lacks ``x``, holds Python objects, or its shapes do not fit.
     """
     path = Path(path)
-    with open_file(path) as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _read_members(archive, path, labelled)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-            raise DataError(
-                f"{path}: damaged archive ({error}), expected an .npz file as numpy.savez writes it"
-            ) from None
+    with _opened(path) as archive:
+        return _read_members(archive, path, labelled)
 
 
 def read_npy(path: Path | str) -> Sequences:
@@ -58,6 +68,19 @@ def read_npy(path: Path | str) -> Sequences:
         array = _read_array(file, path.stat().st_size, str(path))
     with naming(str(path)):
         return Sequences.from_array(array)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; whatever of it turns out to be damaged is explained."""
+    with open_file(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+            raise DataError(
+                f"{path}: damaged archive ({error}), expected an .npz file as numpy.savez writes it"
+            ) from None
 
 
 def _read_members(archive: zipfile.ZipFile, path: Path, labelled: bool) -> Sequences:

@@ -29,6 +29,8 @@ ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
 MAX_RANK = 32
 MAX_PICTURE_PIXELS = 64_000_000
 
+_BARELY_SEEN = 8  # grey values between the darkest and the lightest place
+
 
 def read_idx(path: Path | str) -> NDArray[Any]:
     """Read an IDX file, plain or gzip-compressed, of any rank and element type.
@@ -147,8 +149,8 @@ def guess_labels(images: Path) -> Path | None:
 def read_picture(path: Path | str) -> NDArray[np.uint8]:
     """Read a PNG or JPEG picture as grey values, ``(rows, columns)``.
 
-    Transparent places become white, as on paper; a photograph is turned upright as its camera
-    noted.
+    Transparent places become white, as on paper; or black where what is drawn would not be seen on
+    white. A photograph is turned upright as its camera noted.
 
     Raises
     ------
@@ -184,7 +186,7 @@ def read_picture(path: Path | str) -> NDArray[np.uint8]:
 
 
 def _grey(picture: Any) -> NDArray[np.uint8]:
-    """Lay a picture on white paper and keep its brightness."""
+    """Lay a picture on paper and keep its brightness."""
     from PIL import Image
 
     if picture.mode.startswith("I"):  # 16 bits a pixel: "L" would clip instead of scale
@@ -192,8 +194,12 @@ def _grey(picture: Any) -> NDArray[np.uint8]:
         return (deep.clip(0, 65535) >> 8).astype(np.uint8)
     if picture.has_transparency_data:
         drawn = picture.convert("RGBA")
-        paper = Image.new("RGBA", drawn.size, "white")
-        picture = Image.alpha_composite(paper, drawn)
+        papers = (Image.new("RGBA", drawn.size, colour) for colour in ("white", "black"))
+        on_white, on_black = (
+            np.array(Image.alpha_composite(paper, drawn).convert("L")) for paper in papers
+        )
+        hidden = np.ptp(on_white) < _BARELY_SEEN <= np.ptp(on_black)
+        return on_black if hidden else on_white
     return np.array(picture.convert("L"), np.uint8)  # a copy: pillow's own memory is read-only
 
 

@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unspool.data import labelled_text, series, table_files
+from unspool.data.arrays import read_npy
+from unspool.data.centring import PictureFormat, Preparation, prepare
 from unspool.data.files import without_compression
 from unspool.data.images import read_picture
 from unspool.data.labelled_text import LabelledText, TextColumns
@@ -17,6 +22,8 @@ from unspool.data.text import text_files
 from unspool.errors import DataError
 
 _PICTURES = (".png", ".jpg", ".jpeg")
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as ITU-R BT.601 has it
 
 
 def read(path: Path, columns: TableColumns | None = None) -> tuple[Sequences, list[str]]:
@@ -45,6 +52,39 @@ def read(path: Path, columns: TableColumns | None = None) -> tuple[Sequences, li
         sequences, ids = read_table(path, columns, labelled=False)
         return sequences.check(str(path)), ids.tolist()
     return _numbered(series.read(path, labelled=False))
+
+
+def read_prepared(path: Path, wanted: PictureFormat) -> Preparation | None:
+    """Read a file's one picture as a network has learned to see pictures.
+
+    That is a PNG or JPEG picture, or an ``.npy`` array ``(R, C)``, or ``(R, C, 3)`` in colour.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : PictureFormat
+        What those looked like that it learned from.
+
+    Returns
+    -------
+    Preparation or None
+        None where the file is no single picture.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, or nothing is to be seen in the picture.
+    """
+    if path.suffix.lower() in _PICTURES:
+        picture: NDArray[Any] | None = read_picture(path)
+    elif path.suffix.lower() == ".npy":
+        picture = _picture_of(read_npy(path), wanted)
+    else:
+        picture = None
+    if picture is None:
+        return None
+    with naming(str(path)):
+        return prepare(picture, wanted)
 
 
 def read_lines(lines: Iterable[str]) -> tuple[Sequences, list[str]]:
@@ -122,6 +162,15 @@ def is_file(name: str) -> bool:
         return bool(name) and Path(name).is_file()
     except (OSError, ValueError):
         return False
+
+
+def _picture_of(sequences: Sequences, wanted: PictureFormat) -> NDArray[Any] | None:
+    """An array's one picture ``(R, C)``; None where it holds sequences as a network reads them."""
+    features = sequences.num_features
+    if len(sequences) == 0 or features not in (1, 3) or features == wanted.columns:
+        return None
+    array = sequences.values.reshape(len(sequences), -1, features)
+    return array[:, :, 0] if features == 1 else array @ _LUMA
 
 
 def _numbered(sequences: Sequences) -> tuple[Sequences, list[str]]:

@@ -261,6 +261,37 @@ class SequenceClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         ordered = [belief[:, self._outputs] for belief in beliefs]
         return ordered if form_of(X) in ("list", "text") else np.stack(ordered)
 
+    def read_until(self, X: Any, belief: float = 0.99) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """The label of each sequence as soon as it is probable enough; no step after is read.
+
+        Parameters
+        ----------
+        X : array or list
+            ``N`` sequences, in one of the forms of the notes above.
+        belief : float
+            The probability that the most probable class must have, above 0 and at most 1. A
+            sequence that never makes a class so probable is read to its end.
+
+        Returns
+        -------
+        labels : (N,) array
+            Of the type of ``classes_``.
+        steps : (N,) array of int64
+            How many steps of each sequence were read.
+
+        Raises
+        ------
+        DataError
+            If the network reads from both ends.
+        ValueError
+            If ``belief`` is no probability above 0.
+        """
+        if not 0 < belief <= 1:
+            raise ValueError(f"belief is {belief!r}, expected a probability above 0 and at most 1")
+        beliefs = self.predictor_.probabilities_until(self._read(X), belief)
+        best = np.array([after[-1, self._outputs].argmax() for after in beliefs])
+        return self.classes_[best], np.array([len(after) for after in beliefs])
+
     # --- X ---------------------------------------------------------------------------------
 
     def _read_new(self, X: Any) -> Sequences | LabelledText:

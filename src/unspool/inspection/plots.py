@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from unspool.inspection import belief, calibration
 from unspool.tasks.classify.evaluation import LabelEvaluation
 from unspool.tasks.evaluation import Evaluation
-from unspool.tasks.metric import Metric
+from unspool.tasks.metric import Metric, nats_per
 
 _TRAINING, _VALIDATION = "#8a8a8a", "#1668b8"
 
@@ -36,7 +37,7 @@ def curves(records: Sequence[Mapping[str, Any]], title: str, headline: Metric, u
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _curve(left, records, lambda record: record["loss"])
-    left.set(title="loss", xlabel="step", ylabel=f"nats a {unit}")
+    left.set(title="loss", xlabel="step", ylabel=nats_per(unit))
     left.set_ylim(bottom=0)
     _curve(right, records, lambda record: record["metrics"].get(headline.name))
     right.set(title=headline.label, xlabel="step")
@@ -82,9 +83,12 @@ def pictures(evaluation: Evaluation, title: str) -> dict[str, bytes | None]:
 @pictures.register
 def _(evaluation: LabelEvaluation, title: str) -> dict[str, bytes | None]:
     asked = evaluation.accuracy_by_step is not None
+    diagrams, until = evaluation.reliability, evaluation.until
     return {
         "confusion.png": confusion(evaluation, title),
         "accuracy-by-step.png": accuracy_by_step(evaluation, title) if asked else None,
+        "reliability.png": calibration.reliability_diagrams(diagrams, title) if diagrams else None,
+        "until.png": belief.early_answers(until, evaluation.count, title) if until else None,
     }
 
 

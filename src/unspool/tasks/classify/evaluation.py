@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.tasks.classify.calibration import Reliability
+from unspool.tasks.classify.stopping import AnswersByStep, EarlyAnswers
 from unspool.tasks.evaluation import Evaluation, Table
 
 
@@ -28,6 +30,13 @@ class LabelEvaluation(Evaluation):
         How often the class of the row was taken for that of the column.
     accuracy_by_step : list of float, optional
         Accuracy after 1, 2, … steps.
+    ece_by_step : list of float, optional
+        Expected calibration error after 1, 2, … steps.
+    reliability : tuple of Reliability
+        How often answers are right by how sure they are, after half, three quarters and all of the
+        steps; empty where it was not asked for.
+    until : EarlyAnswers, optional
+        What comes of answering as soon as the belief is strong enough.
     """
 
     classes: tuple[str, ...]
@@ -36,6 +45,9 @@ class LabelEvaluation(Evaluation):
     accuracy: float
     confusion: NDArray[np.int64]
     accuracy_by_step: list[float] | None = None
+    ece_by_step: list[float] | None = None
+    reliability: tuple[Reliability, ...] = ()
+    until: EarlyAnswers | None = None
 
     @classmethod
     def of(
@@ -60,16 +72,33 @@ class LabelEvaluation(Evaluation):
             accuracy_by_step,
         )
 
+    def by_step(self, answers: AnswersByStep) -> LabelEvaluation:
+        """The same, with accuracy and calibration after each step."""
+        calibration = answers.calibration()
+        steps = len(calibration)
+        shown = dict.fromkeys((max(steps // 2, 1), max(3 * steps // 4, 1), steps))
+        return replace(
+            self,
+            accuracy_by_step=answers.accuracies,
+            ece_by_step=[after.error for after in calibration],
+            reliability=tuple(calibration[step - 1] for step in shown),
+        )
+
     @property
     def metrics(self) -> dict[str, float]:
         """The accuracy."""
         return {"accuracy": self.accuracy}
 
     def summary(self) -> dict[str, Any]:
-        """Loss and accuracy, that by step where it was asked for."""
-        if self.accuracy_by_step is None:
-            return super().summary()
-        return {**super().summary(), "accuracy_by_step": self.accuracy_by_step}
+        """Loss and accuracy; by step, and of early answers, where that was asked for."""
+        found = super().summary()
+        if self.accuracy_by_step is not None:
+            found["accuracy_by_step"] = self.accuracy_by_step
+        if self.ece_by_step is not None:
+            found["ece_by_step"] = self.ece_by_step
+        if self.until is not None:
+            found["until"] = asdict(self.until.chosen)
+        return found
 
     def report(self) -> dict[str, Any]:
         """All figures, those of each class among them."""
@@ -91,12 +120,19 @@ class LabelEvaluation(Evaluation):
         ]
         tables = [Table(("class", "precision", "recall", "F1", "count"), rows)]
         if self.accuracy_by_step is not None:
-            steps = [
-                (str(step), f"{accuracy:.2%}")
-                for step, accuracy in enumerate(self.accuracy_by_step, start=1)
-            ]
-            tables.append(Table(("steps read", "accuracy"), steps, align="left"))
+            tables.append(self._steps_read(self.accuracy_by_step))
+        if self.until is not None:
+            tables.append(_early_answers(self.until))
         return tables
+
+    def _steps_read(self, accuracies: list[float]) -> Table:
+        steps = [
+            (str(step), f"{accuracy:.2%}") for step, accuracy in enumerate(accuracies, start=1)
+        ]
+        if self.ece_by_step is None:
+            return Table(("steps read", "accuracy"), steps, align="left")
+        rows = [(*row, f"{error:.2%}") for row, error in zip(steps, self.ece_by_step, strict=True)]
+        return Table(("steps read", "accuracy", "calibration error"), rows)
 
     def by_class(self) -> list[dict[str, Any]]:
         """Precision, recall, F1 and count of each class; 0 where nothing was so called."""
@@ -120,6 +156,21 @@ class LabelEvaluation(Evaluation):
             }
             for label, precision, recall, f1, count in zip(self.classes, *figures, strict=True)
         ]
+
+
+def _early_answers(found: EarlyAnswers) -> Table:
+    """The stop that was asked for, and what stronger and weaker beliefs would have come to."""
+    stops = {stop.belief: stop for stop in found.landmarks}
+    stops[found.chosen.belief] = found.chosen
+    rows = [
+        (
+            f"{'> ' if stop is found.chosen else ''}{stop.belief:.6g}",
+            f"{stop.accuracy:.2%}",
+            f"{stop.mean_steps:.2f}",
+        )
+        for _, stop in sorted(stops.items())
+    ]
+    return Table(("answers at a belief of", "accuracy", f"steps read of {found.steps:g}"), rows)
 
 
 def _confusion(

@@ -6,8 +6,9 @@ Shapes: ``N`` sequences, ``B`` batch, ``T`` steps, ``F`` features, ``C`` classes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TextIO
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TextIO
 
 import numpy as np
 import torch
@@ -17,14 +18,18 @@ from torch import Tensor
 
 from unspool.data import inputs, labelled_text, normalisation, series, source
 from unspool.data.batches import Batch, Batches
+from unspool.data.centring import PictureFormat, Preparation
 from unspool.data.labels import LabelType, from_text
 from unspool.data.sequences import Sequences, naming
 from unspool.data.source import SequenceDataSettings
 from unspool.data.vocabulary import Vocabulary
 from unspool.errors import DataError
 from unspool.models.classifier import Classifier, ClassifierSettings
+from unspool.settings import Settings
 from unspool.tasks import ranking, standard_input
 from unspool.tasks.classify.evaluation import LabelEvaluation
+from unspool.tasks.classify.reading import read_until, refuse_both_directions
+from unspool.tasks.classify.stopping import AnswersByStep
 from unspool.tasks.metric import Metric
 from unspool.tasks.predictor import (
     Description,
@@ -33,13 +38,14 @@ from unspool.tasks.predictor import (
     refuse_vocabulary,
     require_vocabulary,
 )
+from unspool.tasks.sequence_reader import ReadingSettings, SequenceReader
 
 Objective = Literal["end", "every-step"]
 
 _BATCH = 256
 
 
-class LabelPredictor(Predictor):
+class LabelPredictor(Predictor, SequenceReader):
     """A classifier and the labels that it tells apart.
 
     Parameters
@@ -55,16 +61,19 @@ class LabelPredictor(Predictor):
         What the labels were before they became text, for a program that wants them back.
     vocabulary : Vocabulary, optional
         What the tokens are, where the sequences are texts.
+    picture : PictureFormat, optional
+        What the pictures looked like that it learned from, where the sequences are pictures.
     """
 
     task: ClassVar[str] = "classify"
+    evaluation_options: ClassVar[type[Settings]] = ReadingSettings
     metrics: tuple[Metric, ...] = (Metric("accuracy", higher_is_better=True, format=".2%"),)
     unit = "sequence"
     kind = "A sequence classifier"
     limits = (
         "The classes are those of the training data and no others; a sequence that is none of "
-        "them gets one of their names all the same. A probability is the network's belief, not "
-        "checked against how often it is right."
+        "them gets one of their names all the same. A probability is the network's belief; how "
+        "often it is right is what `unspool evaluate MODEL --by-step` tells."
     )
 
     model: Classifier
@@ -78,6 +87,7 @@ class LabelPredictor(Predictor):
         data: SequenceDataSettings | None = None,
         label_type: LabelType = "str",
         vocabulary: Vocabulary | None = None,
+        picture: PictureFormat | None = None,
     ) -> None:
         self.model = model
         self.classes = tuple(classes)
@@ -85,6 +95,7 @@ class LabelPredictor(Predictor):
         self.data = data
         self.label_type = label_type
         self.vocabulary = vocabulary
+        self.picture = picture
 
     @classmethod
     def untrained(
@@ -112,7 +123,8 @@ class LabelPredictor(Predictor):
         if vocabulary is None:
             centre, scale = normalisation.fit(training, normalise)
             model.set_normalisation(torch.from_numpy(centre), torch.from_numpy(scale))
-        return cls(model, classes, objective, data, label_type, vocabulary)
+        picture = PictureFormat.of(training) if vocabulary is None else None
+        return cls(model, classes, objective, data, label_type, vocabulary, picture)
 
     # --- beliefs ---------------------------------------------------------------------------
 
@@ -129,6 +141,32 @@ class LabelPredictor(Predictor):
             beliefs += [
                 belief[:steps] for belief, steps in zip(by_step, batch.lengths, strict=True)
             ]
+        return beliefs
+
+    def probabilities_until(self, sequences: Sequences, until: float) -> list[NDArray[np.float64]]:
+        """The belief after each step that is read; reading ends when it is strong enough.
+
+        Parameters
+        ----------
+        sequences : Sequences
+        until : float
+            The probability that the most probable class must have.
+
+        Returns
+        -------
+        list of N arrays (t_i, C)
+            The last row is the answer; ``t_i`` steps were read.
+
+        Raises
+        ------
+        DataError
+            If the model reads from both ends.
+        """
+        beliefs = []
+        for batch in _batches(sequences):
+            with self.answering():
+                read = read_until(self.model, batch.x.to(self.device), batch.lengths, until)
+            beliefs += [belief.numpy() for belief in read]
         return beliefs
 
     def check_features(self, sequences: Sequences, title: str) -> None:
@@ -184,7 +222,13 @@ class LabelPredictor(Predictor):
             )
         return np.array([known[label] for label in sequences.labels.tolist()], np.int64)
 
-    def evaluate(self, examples: Sequences, title: str, by_step: bool = False) -> LabelEvaluation:
+    def evaluate(
+        self,
+        examples: Sequences,
+        title: str,
+        by_step: bool = False,
+        until: float | None = None,
+    ) -> LabelEvaluation:
         """Compare the model's answers with the true labels.
 
         Parameters
@@ -194,56 +238,101 @@ class LabelPredictor(Predictor):
             What an error calls them.
         by_step : bool
             Also after 1, 2, … steps; a shorter sequence counts with its last belief.
+        until : float, optional
+            Also with answers as soon as the most probable class has this probability.
+
+        Raises
+        ------
+        DataError
+            If the sequences do not fit, or ``until`` is given and the model reads from both ends.
         """
         self.check_features(examples, title)
         targets = self.targets(examples, title)
-        probabilities = self.probabilities(examples)
-        steps = self._accuracy_by_step(examples, targets) if by_step else None
-        return LabelEvaluation.of(self.classes, probabilities, targets, steps)
+        if until is not None:
+            refuse_both_directions(self.model)
+        evaluation = LabelEvaluation.of(self.classes, self.probabilities(examples), targets)
+        if by_step or until is not None:
+            answers = self._answers_by_step(examples, targets)
+            if by_step:
+                evaluation = evaluation.by_step(answers)
+            if until is not None:
+                evaluation = replace(evaluation, until=answers.early(until))
+        return evaluation
 
-    def _accuracy_by_step(self, sequences: Sequences, targets: NDArray[np.int64]) -> list[float]:
-        longest = int(sequences.lengths.max())
-        hits = torch.zeros(longest, dtype=torch.int64)
+    def _answers_by_step(self, sequences: Sequences, targets: NDArray[np.int64]) -> AnswersByStep:
+        shape = (len(sequences), int(sequences.lengths.max()))
+        confidence, right = np.empty(shape), np.empty(shape, np.bool_)
         for batch in _batches(sequences):
-            answers = self._infer(self.model.by_step, batch).argmax(-1)  # (B, T)
-            right = answers == torch.from_numpy(targets)[batch.indices][:, None]
-            hits[: right.shape[1]] += right.sum(0)
-            hits[right.shape[1] :] += right[:, -1].sum()
-        return (hits.double() / len(sequences)).tolist()
+            beliefs = _softmax(self._infer(self.model.by_step, batch))  # (B, T, C)
+            rows, steps = batch.indices.numpy(), beliefs.shape[1]
+            confidence[rows, :steps] = beliefs.max(-1)
+            right[rows, :steps] = beliefs.argmax(-1) == targets[rows, None]
+            confidence[rows, steps:] = confidence[rows, steps - 1, None]
+            right[rows, steps:] = right[rows, steps - 1, None]
+        return AnswersByStep(confidence, right, sequences.lengths)
 
     # --- answers ---------------------------------------------------------------------------
 
     def answers(self, source: str | TextIO, top: int, by_step: bool) -> Iterator[dict[str, Any]]:
         """Say what each sequence of a file or of lines of numbers, or each text, is."""
-        title, (sequences, ids) = self._read_inputs(source)
-        self.check_features(sequences, title)
-        beliefs = self.probabilities(sequences)  # (N, C)
-        steps = self.probabilities_by_step(sequences) if by_step else [None] * len(sequences)
-        for called, belief, after_steps in zip(ids, beliefs, steps, strict=True):
-            answer = {"input": title, "id": called, **self._answer(belief, top)}
+        given = self._read_input(source)
+        beliefs = self.probabilities(given.sequences)  # (N, C)
+        steps = self.probabilities_by_step(given.sequences) if by_step else [None] * len(beliefs)
+        for called, belief, after_steps in zip(given.ids, beliefs, steps, strict=True):
+            answer: dict[str, Any] = {"input": given.title, "id": called}
+            answer |= self._answer(belief, top) | given.note
             if after_steps is not None:
-                answer["by_step"] = ranking.by_step(
-                    self._answer(after, top) for after in after_steps
-                )
+                answer["by_step"] = self._by_step(after_steps, top)
             yield answer
 
-    def _read_inputs(self, source: str | TextIO) -> tuple[str, tuple[Sequences, list[str]]]:
-        """What to call an input, its sequences, and what each of them is called."""
+    def answers_until(
+        self, source: str | TextIO, top: int, by_step: bool, until: float
+    ) -> Iterator[dict[str, Any]]:
+        """Say likewise what each is as soon as the belief is strong enough."""
+        given = self._read_input(source)
+        beliefs = self.probabilities_until(given.sequences, until)
+        lengths = given.sequences.lengths.tolist()
+        for called, after_steps, steps in zip(given.ids, beliefs, lengths, strict=True):
+            answer: dict[str, Any] = {"input": given.title, "id": called}
+            answer |= self._answer(after_steps[-1], top)
+            answer |= {"steps_read": len(after_steps), "steps": steps} | given.note
+            if by_step:
+                answer["by_step"] = self._by_step(after_steps, top)
+            yield answer
+
+    def prepared(self, name: str) -> Preparation | None:
+        """The one picture of a file as it is read; None where the file is none."""
+        if self.picture is None or self.vocabulary is not None:
+            return None
+        return inputs.read_prepared(Path(name), self.picture)
+
+    def _read_input(self, source: str | TextIO) -> _Given:
+        """Read one input of a user's, which must be something that the model can read."""
         title, given = _given(source)
+        summary = ""
         if self.vocabulary is not None:
             text_columns = self.data.text_columns if self.data else None
             texts = inputs.read_texts(given, text_columns)
             with naming(title):
                 sequences = texts.tokenised(self.vocabulary).check(title)
-            return title, (sequences, [str(number) for number in range(len(sequences))])
-        if isinstance(given, str):
+            ids = [str(number) for number in range(len(sequences))]
+        elif not isinstance(given, str):
+            sequences, ids = inputs.read_lines(given)
+        elif (prepared := self.prepared(given)) is not None:
+            sequences, ids = Sequences.from_array(prepared.picture[None]), ["0"]
+            summary = prepared.summary
+        else:
             columns = self.data.columns if self.data else None
-            return title, inputs.read(Path(given), columns)
-        return title, inputs.read_lines(given)
+            sequences, ids = inputs.read(Path(given), columns)
+        self.check_features(sequences, title)
+        return _Given(title, sequences, ids, {"prepared": summary} if summary else {})
 
     def _answer(self, belief: NDArray[np.float64], top: int) -> dict[str, Any]:
         """The most probable class, and the ``top`` most probable with their probabilities."""
         return ranking.ranking(belief, self.classes.__getitem__, top)
+
+    def _by_step(self, beliefs: NDArray[np.float64], top: int) -> list[dict[str, Any]]:
+        return ranking.by_step(self._answer(belief, top) for belief in beliefs)
 
     # --- the model folder ------------------------------------------------------------------
 
@@ -255,6 +344,7 @@ class LabelPredictor(Predictor):
             "classes": list(self.classes),
             "label_type": self.label_type,
             "objective": self.objective,
+            "picture": self.picture and self.picture.model_dump(),
             "model": self.model.settings.model_dump(exclude_none=True),
             "data": self.data and self.data.model_dump(exclude_none=True),
         }
@@ -282,12 +372,22 @@ class ClassifyDescription(Description):
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000_000, strict=False)]
     label_type: LabelType = "str"
     objective: Objective
+    picture: PictureFormat | None = None
     model: ClassifierSettings
     data: SequenceDataSettings | None
 
     @model_validator(mode="after")
     def _labels_fit_their_type(self) -> ClassifyDescription:
         from_text(self.classes, self.label_type)
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_are_as_wide_as_a_step(self) -> ClassifyDescription:
+        if self.picture is not None and self.picture.columns != self.num_features:
+            raise ValueError(
+                f"picture.columns is {self.picture.columns}, expected {self.num_features} as "
+                "num_features"
+            )
         return self
 
     def predictor(self, vocabulary: Vocabulary | None) -> LabelPredictor:
@@ -301,8 +401,34 @@ class ClassifyDescription(Description):
         with torch.device("meta"):
             model = Classifier(self.num_features, len(self.classes), self.model, num_tokens)
         return LabelPredictor(
-            model, self.classes, self.objective, self.data, self.label_type, vocabulary
+            model,
+            self.classes,
+            self.objective,
+            self.data,
+            self.label_type,
+            vocabulary,
+            self.picture,
         )
+
+
+class _Given(NamedTuple):
+    """What a user gave.
+
+    Parameters
+    ----------
+    title : str
+        What messages and answers call it.
+    sequences : Sequences
+    ids : list of str
+        What each of them is called.
+    note : dict
+        What an answer is to say of how a picture was prepared.
+    """
+
+    title: str
+    sequences: Sequences
+    ids: list[str]
+    note: dict[str, str]
 
 
 def _given(source: str | TextIO) -> tuple[str, str | list[str]]:
