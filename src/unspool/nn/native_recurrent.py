@@ -5,6 +5,7 @@ Nothing here knows of autograd or of torch's dispatcher; :mod:`unspool.nn.kernel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -52,6 +53,52 @@ def workspace_size(kernel: str, cell: str, sizes: tuple[int, ...], has_mask: boo
 
     size: int = _native.workspace_size(kernel, cell, sizes, has_mask)
     return size
+
+
+SAVED: dict[CellName, tuple[str, ...]] = {
+    "rnn_tanh": (),
+    "rnn_relu": (),
+    "lstm": ("i", "f", "g", "o", "c"),
+    "gru": ("r", "z", "n", "hn"),
+}
+"""What the forward pass saves of each unit at each step; ``hn`` is a GRU's W_hn h + b_hn."""
+
+
+def unpack(
+    workspace: Tensor, kernel: str, cell: CellName, sizes: tuple[int, ...]
+) -> list[dict[str, Tensor]]:
+    """Read what the forward pass saved, as csrc/recurrent.cpp (``Workspace``) lays it out.
+
+    It begins with an array [T][B][units / W][saved][W] for each layer and direction, where W is the
+    size of the kernel's vectors, which the units fill up.
+
+    Parameters
+    ----------
+    workspace : Tensor
+        That of :func:`forward`.
+    kernel, cell : str
+    sizes : tuple of int
+        B, T, F, H, L, D.
+
+    Returns
+    -------
+    list of dict of Tensors, shape (B, T, H)
+        Of each layer and direction, in the order of the states, by the names of :data:`SAVED`;
+        views of the workspace. What stands in the padding is anything.
+    """
+    batch, steps, _, hidden, layers, directions = sizes
+    names = SAVED[cell]
+    if not names:
+        return [{} for _ in range(layers * directions)]
+    # A single unit takes a whole vector.
+    width = workspace_size(kernel, cell, (1, 1, 1, 1, 1, 1), False) // len(names)
+    vectors = -(-hidden // width)
+    shape = (layers * directions, steps, batch, vectors, len(names), width)
+    held = workspace[: math.prod(shape)].view(shape).permute(0, 4, 2, 1, 3, 5)
+    return [
+        {name: saved.flatten(2)[:, :, :hidden] for name, saved in zip(names, each, strict=True)}
+        for each in held
+    ]
 
 
 def gradients_of(
