@@ -84,7 +84,7 @@ def test_unusable_files_are_refused(write, first, second, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", "x\n", r"a.txt is no table, .*\.tsv.* by target_path"),
+        ("a.txt", "x\n", r"a.txt is no table, .*\.tsv.*name both \(target_path in"),
         ("a.csv", "src,target\nx,1\n", "no column 'source', found src, target; "),
         ("a.jsonl", '{"source": "x"}\n', "no column 'target', found source; .*columns.target"),
         ("a.jsonl", '{"source": ["x"], "target": "y"}\n', r"column 'source' has type List"),

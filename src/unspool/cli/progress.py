@@ -1,8 +1,9 @@
-"""Shows a training's progress: a bar on a terminal, plain lines elsewhere."""
+"""Shows how far a training or a translation has come: a bar, where there is a terminal."""
 
 from __future__ import annotations
 
 import math
+import time
 
 from rich.console import Console
 from rich.progress import (
@@ -66,7 +67,10 @@ class TrainingProgress(Observer):
         self._bar.stop()
 
     def stepped(self, state: TrainingState, totals: Totals) -> None:
-        """Move the bar."""
+        """Move the bar; at the first step, say what is to be known of the data."""
+        if self._since is None:
+            for note in state.task.notes:
+                self._console.print(note, soft_wrap=True)
         if math.isfinite(float(totals.loss)):
             self._epoch = totals if self._epoch is None else self._epoch + totals
         progress = state.progress
@@ -109,6 +113,51 @@ class TrainingProgress(Observer):
             line += f"  ({progress.skipped} batches skipped: gradient not finite)"
         self._console.print(line, soft_wrap=True)
         self._epoch = self._validation = None
+
+
+class TranslationProgress:
+    """A bar on standard error with the rate and the remaining time, where that is a terminal.
+
+    Parameters
+    ----------
+    total : int, optional
+        Texts that there are; None where that is not known.
+    done : int
+        Texts that were answered before.
+    hidden : bool
+        Show none in any case.
+    """
+
+    def __init__(self, total: int | None, done: int = 0, *, hidden: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            transient=True,
+            disable=hidden or not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total, completed=done, rate="")
+        self._count, self._since = 0, time.monotonic()
+
+    def __enter__(self) -> TranslationProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def step(self) -> None:
+        """Move on by one text."""
+        self._count += 1
+        rate = self._count / max(time.monotonic() - self._since, 1e-9)
+        self._bar.update(self._task, advance=1, rate=f"{rate:,.0f} texts/s")
+
+    def note(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, soft_wrap=True)
 
 
 def _figures(task: Task, totals: Totals) -> str:

@@ -3,41 +3,100 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from unspool.cli.answer_file import AnswerFile
 from unspool.cli.options import Device, checked
+from unspool.errors import DataError, UnspoolError
 
 if TYPE_CHECKING:
     from unspool.decoding.settings import BeamSettings
     from unspool.tasks.translator import TextTranslator, Translation
 
 _AT_A_TIME = 256  # texts
+_STANDARD_INPUT = "-"
 
 
-def load(path: Path, device: Device) -> TextTranslator:
-    """Load a model that is to have a say.
+class Question(NamedTuple):
+    """A text to be answered.
+
+    Parameters
+    ----------
+    title : str
+        What the input is called that it stands in.
+    number : int
+        Its place there, from 0.
+    text : str
+    """
+
+    title: str
+    number: int
+    text: str
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        return self.title if self.title == self.text else f"{self.title}, line {self.number + 1}"
+
+
+# --- several models ------------------------------------------------------------------------
+
+
+def parted(inputs: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Part the folders of models, which stand before all other inputs, from these.
 
     Raises
     ------
     UnspoolError
-        If it is none, or none of pairs.
+        If there is one among the others.
     """
+    first = next((n for n, name in enumerate(inputs) if not _is_model(name)), len(inputs))
+    for name in inputs[first:]:
+        if _is_model(name):
+            raise UnspoolError(
+                f"{name} holds a model and stands after {inputs[first]}, expected models before "
+                "all texts and files; or give a text by standard input"
+            )
+    return [Path(name) for name in inputs[:first]], list(inputs[first:])
+
+
+def _is_model(name: str) -> bool:
+    configs = ("config.json", os.path.join("model", "config.json"))
+    return any(os.path.isfile(os.path.join(name, config)) for config in configs)
+
+
+def join(translator: TextTranslator, others: Iterable[Path], device: Device) -> None:
+    """Give other models a say.
+
+    Raises
+    ------
+    UnspoolError
+        If one is none, or none of pairs, or has other vocabularies; it is named.
+    """
+    from unspool.data.sequences import naming
     from unspool.devices import device_called
-    from unspool.errors import UnspoolError
     from unspool.tasks import model_folder
     from unspool.tasks.translator import TextTranslator
 
-    other = model_folder.load(path, device_called(device))
-    if not isinstance(other, TextTranslator):
-        raise UnspoolError(
-            f"{path} is a model of task {other.task!r}, expected one of pairs as the first is"
-        )
-    return other
+    for path in others:
+        other = model_folder.load(path, device_called(device))
+        if not isinstance(other, TextTranslator):
+            raise UnspoolError(
+                f"{path} is a model of task {other.task!r}, expected one of pairs as the first is"
+            )
+        with naming(str(path)):
+            translator.join([other])
+
+
+# --- answers -------------------------------------------------------------------------------
 
 
 def decoding(
@@ -58,35 +117,154 @@ def decoding(
     return checked(BeamSettings, **{**own, **given})
 
 
+def answer_file(
+    path: Path | None, goes_on: bool, decoding: BeamSettings, as_json: bool
+) -> AnswerFile | None:
+    """The file that the answers are to be written to, where there is one.
+
+    Raises
+    ------
+    UnspoolError
+        If the options do not fit each other, or it cannot be used.
+    """
+    if path is None:
+        if goes_on:
+            raise UnspoolError("--continue goes on with a file, expected --out FILE beside it")
+        return None
+    if as_json:
+        raise UnspoolError("--json prints all answers as one object; leave out --json or --out")
+    if goes_on and decoding.n_best > 1:
+        raise UnspoolError(
+            f"--continue with {decoding.n_best} answers to each text, expected one: the lines "
+            "would not tell which texts are answered; leave out --continue or --n-best"
+        )
+    return AnswerFile(path, goes_on=goes_on)
+
+
+def print_object(translator: TextTranslator, inputs: Sequence[str], decoding: BeamSettings) -> None:
+    """Print all answers at once, as one JSON object."""
+    from unspool.cli.progress import TranslationProgress
+
+    questions = _questions(inputs)
+    predictions = []
+    with _explained(None), TranslationProgress(_count(questions)) as progress:
+        for question, found in _answered(translator, questions, decoding, _at_a_time(inputs)):
+            predictions.append(_record(question, found, translator.unknown(question.text)))
+            progress.step()
+    typer.echo(json.dumps({"task": "translate", "predictions": predictions}))
+
+
 def translate(
-    translator: TextTranslator, inputs: Sequence[str], decoding: BeamSettings, *, as_json: bool
+    translator: TextTranslator,
+    inputs: Sequence[str],
+    decoding: BeamSettings,
+    file: AnswerFile | None = None,
 ) -> None:
-    """Print the answers, each as soon as it is known; as JSON all of them at once.
+    """Print the answers, each as soon as it is known; or write them after those of a file.
 
     Of several answers to a text, each stands on a line of its own, after its score.
-    """
-    from unspool.tasks.translator import texts_of
 
-    predictions = []
-    for name in inputs:
-        title, texts = texts_of(sys.stdin if name == "-" else name)
-        at_a_time = 1 if name == "-" and sys.stdin.isatty() else _AT_A_TIME
-        for number, (text, found) in enumerate(translator.stream(texts, decoding, at_a_time)):
-            unknown = translator.unknown(text)
-            if as_json:
-                predictions.append(_record(title, number, text, found, unknown))
-                continue
+    Raises
+    ------
+    UnspoolError
+        If an input cannot be read, or the file has more answers than the inputs have texts.
+    """
+    from unspool.cli.progress import TranslationProgress
+
+    questions = _questions(inputs)
+    left, done = iter(questions), 0
+    if file is not None:
+        _pass_over(left, file, translator, decoding)
+        done = file.done
+    write = _print if file is None else file.write
+    hidden = file is None and sys.stdout.isatty()  # where the answers are themselves to be seen
+    bar = TranslationProgress(_count(questions), done, hidden=hidden)
+    with _explained(file), file or nullcontext(), bar as progress:
+        for question, found in _answered(translator, left, decoding, _at_a_time(inputs)):
             for one in found:
                 line = " ".join(one.text.splitlines())
-                typer.echo(line if decoding.n_best == 1 else f"{one.score:.4f}\t{line}")
-            sys.stdout.flush()
-            if unknown:
-                place = f"{title}, line {number + 1}"
-                typer.echo(
-                    f"{place}: not in the vocabulary: {' '.join(map(_shown, unknown))}", err=True
-                )
-    if as_json:
-        typer.echo(json.dumps({"task": "translate", "predictions": predictions}))
+                write(line if decoding.n_best == 1 else f"{one.score:.4f}\t{line}")
+            if unknown := translator.unknown(question.text):
+                lacking = " ".join(map(_shown, unknown))
+                progress.note(f"{question.place}: not in the vocabulary: {lacking}")
+            progress.step()
+
+
+def _questions(inputs: Sequence[str]) -> list[Question] | Iterator[Question]:
+    """All texts: a list, or as they come where standard input is among the inputs."""
+    from unspool.tasks.translator import texts_of
+
+    def every() -> Iterator[Question]:
+        for name in inputs:
+            title, texts = texts_of(sys.stdin if name == _STANDARD_INPUT else name)
+            for number, text in enumerate(texts):
+                yield Question(title, number, text)
+
+    return every() if _STANDARD_INPUT in inputs else list(every())
+
+
+def _count(questions: list[Question] | Iterator[Question]) -> int | None:
+    return len(questions) if isinstance(questions, list) else None
+
+
+def _at_a_time(inputs: Sequence[str]) -> int:
+    """How many texts are answered together: one to somebody who types."""
+    return 1 if _STANDARD_INPUT in inputs and sys.stdin.isatty() else _AT_A_TIME
+
+
+def _answered(
+    translator: TextTranslator,
+    questions: Iterable[Question],
+    decoding: BeamSettings,
+    at_a_time: int,
+) -> Iterator[tuple[Question, list[Translation]]]:
+    """The questions with their answers."""
+    asked, waiting = tee(questions)
+    found = translator.stream((question.text for question in asked), decoding, at_a_time)
+    for question, (_, answers) in zip(waiting, found, strict=True):
+        yield question, answers
+
+
+def _pass_over(
+    questions: Iterator[Question],
+    file: AnswerFile,
+    translator: TextTranslator,
+    decoding: BeamSettings,
+) -> None:
+    """Pass over what has been answered; say if the last answer would not be the same now."""
+    last = None
+    for number in range(file.done):
+        last = next(questions, None)
+        if last is None:
+            raise DataError(
+                f"{file.path} has {file.done:,} lines and the input has {number:,}, expected no "
+                "more answers than texts; it answers another input, choose another --out"
+            )
+    if last is None:
+        return
+    ((best, *_),) = translator.translate([last.text], decoding)
+    if " ".join(best.text.splitlines()) != file.last:
+        typer.echo(
+            f"{file.path}, line {file.done}: not what this model answers to {last.place} now; was "
+            "it another model, beam or input?",
+            err=True,
+        )
+
+
+@contextmanager
+def _explained(file: AnswerFile | None) -> Iterator[None]:
+    """Explain an interruption."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        hint = f"; to go on: the same command with --continue, {file.path} is kept" if file else ""
+        typer.echo(f"unspool: interrupted{hint}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _print(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
 
 
 def _shown(piece: str) -> str:
@@ -94,9 +272,7 @@ def _shown(piece: str) -> str:
     return piece if piece.isprintable() and piece.strip() else repr(piece)
 
 
-def _record(
-    title: str, number: int, text: str, found: Sequence[Translation], unknown: list[str]
-) -> dict[str, Any]:
+def _record(question: Question, found: Sequence[Translation], unknown: list[str]) -> dict[str, Any]:
     answers = [
         {
             "text": one.text,
@@ -106,5 +282,11 @@ def _record(
         }
         for one in found
     ]
-    record = {"input": title, "id": str(number), "source": text, **answers[0], "n_best": answers}
+    record = {
+        "input": question.title,
+        "id": str(question.number),
+        "source": question.text,
+        **answers[0],
+        "n_best": answers,
+    }
     return {**record, "unknown": unknown} if unknown else record

@@ -148,8 +148,8 @@ def _read_table(path: Path, columns: PairColumns) -> Pairs:
     if not _is_table(path):
         raise DataError(
             f"{path} is no table, expected a name that ends in {', '.join(FORMATS)}, or in these "
-            f"and {', '.join(COMPRESSED)}; where the targets are a second file, name it by "
-            "target_path"
+            f"and {', '.join(COMPRESSED)}; where the targets are a second file, name both "
+            "(target_path in a recipe, a second --data)"
         )
     if without_compression(path.name.lower()).endswith(".tsv"):
         return _read_tsv(path, columns)

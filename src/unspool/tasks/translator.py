@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -71,6 +71,16 @@ class TextTranslator(ABC):
         """The words or characters of a text that the vocabulary lacks, each once."""
 
     @abstractmethod
+    def read_aligned(self, path: Path, target_path: Path) -> Sized:
+        """Read pairs to be judged on from two text files, line by line.
+
+        Raises
+        ------
+        DataError
+            If one cannot be read, or they have not as many lines.
+        """
+
+    @abstractmethod
     def join(self, others: Sequence[TextTranslator]) -> None:
         """Speak with one voice with others: the mean of all their probabilities.
 
@@ -93,8 +103,8 @@ class TextTranslator(ABC):
         yield from zip(waiting, self.translate(waiting, decoding), strict=True)
 
 
-def texts_of(source: str | TextIO) -> tuple[str, Iterator[str]]:
-    r"""What to call an input, and its texts as they come.
+def texts_of(source: str | TextIO) -> tuple[str, Iterable[str]]:
+    r"""What to call an input, and its texts: those of standard input as they come, else a list.
 
     They are the lines of standard input or of a text file, where ``\n`` alone ends one, so that
     the answers are as many; the texts of a table; or a text that names no file.
@@ -107,8 +117,9 @@ def texts_of(source: str | TextIO) -> tuple[str, Iterator[str]]:
     if not isinstance(source, str):
         return standard_input.TITLE, standard_input.lines(source)
     if not is_file(source):
-        return source, iter((source,))
+        return source, [source]
     if without_compression(source.lower()).endswith(labelled_text.FORMATS):
-        return source, iter(read_texts(source).texts)
+        return source, list(read_texts(source).texts)
     content = "".join(piece.text for piece in TextFiles(source, (Path(source),)).pieces())
-    return source, iter(content.removesuffix("\n").split("\n"))
+    lines = content.split("\n")
+    return source, lines if lines[-1] else lines[:-1]

@@ -35,8 +35,26 @@ def test_all_figures_are_told():
         "decoding": {"beam": 1},
     }
     (table,) = evaluation().tables()
-    assert ("BLEU", "12.50") in table.rows
-    assert ("answers exactly right", "33.33%") in table.rows
+    assert table.rows == [
+        ("BLEU", "12.50"),
+        ("answers exactly right", "33.33%"),
+        ("words guessed right", "50.00%"),
+    ]
+
+
+def test_without_bleu_exact_answers_come_first():
+    answers = Answers(("a",), ("x",), ("x",), {"chrf": Score(80.0, "nc:6")}, {})
+    (table,) = PairEvaluation("character", 2, 1.0, 0.5, answers).tables()
+    assert [name for name, _ in table.rows] == [
+        "answers exactly right",
+        "chrF",
+        "characters guessed right",
+    ]
+
+
+def test_how_many_networks_spoke_is_told():
+    assert "models" not in evaluation().summary()
+    assert PairEvaluation("word", 9, 1.0, 0.5, models=3).summary()["models"] == 3
 
 
 def test_without_answers_there_are_no_scores():

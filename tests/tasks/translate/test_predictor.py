@@ -136,6 +136,8 @@ def test_texts_are_lines_and_a_line_ends_at_a_line_feed_alone(tmp_path):
     assert list(texts_of(str(path))[1]) == ["one\u2028two", "", "three\x0b"]
     assert list(texts_of(io.StringIO(path.read_text()))[1]) == ["one\u2028two", "", "three\x0b"]
     assert list(texts_of("one two")[1]) == ["one two"]
+    path.write_text("")
+    assert list(texts_of(str(path))[1]) == []
     path.write_text("text\none\ntwo\n")
     assert list(texts_of(str(path.rename(tmp_path / "own.csv")))[1]) == ["one", "two"]
 
@@ -194,6 +196,8 @@ def test_networks_of_other_vocabularies_are_refused(make_translate):
     other = make_translate(parts=divided(Pairs(("one two",), ("un deux",)))).predictor
     with pytest.raises(DataError, match="model 2 of the ensemble has another source vocabulary"):
         predictor.join([other])
+    with pytest.raises(DataError, match="model 3 of the ensemble has another source vocabulary"):
+        predictor.join([make_translate(seed=2).predictor, other])
 
 
 # --- judging -------------------------------------------------------------------------------
@@ -211,6 +215,8 @@ def test_an_evaluation_holds_figures_and_answers(trained):
     assert answers.exact_match > 0.5
     assert answers.decoding["beam"] == 1
     assert set(answers.scores) == {"bleu", "chrf", "bleu_lowercased_tokenised"}
+    short = PairCorpus.encoded(Pairs(("one", "one two"), ("un", "un deux")), trained.codecs)
+    assert set(trained.evaluate(short, "pairs").answers.scores) == {"chrf"}
     assert trained.evaluate(corpus, "pairs", beam=1, batch_size=3).answers.hypotheses == (
         answers.hypotheses
     )
@@ -229,6 +235,16 @@ def test_pairs_of_a_file_are_read_by_the_model_s_own_vocabulary(trained, tmp_pat
     corpus = trained.read_file(path)
     assert corpus.pairs.targets == ("un", "deux six")
     assert trained.codecs.source.unknown in corpus.sources.row(1)
+
+
+def test_pairs_of_two_files_are_judged_as_those_of_a_table(trained, tmp_path):
+    for name, content in (("a", "one\n\ntwo\n"), ("b", "un\n\ndeux\n")):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "both.tsv").write_text("source\ttarget\none\tun\n\t\ntwo\tdeux\n")
+    aligned = trained.read_aligned(tmp_path / "a", tmp_path / "b")
+    assert aligned.pairs == trained.read_file(tmp_path / "both.tsv").pairs
+    found = trained.evaluate(aligned, "pairs")
+    assert found.answers.hypotheses == ("un", "", "deux")
 
 
 # --- the search's settings -----------------------------------------------------------------

@@ -4,6 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from unspool.data.pair_codecs import PairVocabularySettings
+from unspool.data.pair_limits import LengthLimits
+from unspool.data.pair_source import encode
 from unspool.data.text_codec import BEGIN, END
 from unspool.recipes import recipe as recipes
 from unspool.tasks.task import Totals
@@ -123,3 +126,15 @@ def test_a_recipe_describes_pairs_network_and_search():
     assert (task.unit, task.headline.name) == ("character", "perplexity")
     assert recipe.data_set == "reverse"
     assert recipe.has_validation
+
+
+def test_what_is_left_out_is_noted(make_translate):
+    parts = encode(
+        {"train": pairs_of(30, 1), "validation": pairs_of(9, 2)},
+        PairVocabularySettings(),
+        LengthLimits(source=3),
+    )
+    notes = make_translate(parts=parts).notes
+    assert notes == parts.notes()
+    assert [note.partition(" ")[0] for note in notes] == ["train:", "validation:"]
+    assert make_translate().notes == []

@@ -8,7 +8,7 @@ from typing import Any
 
 from unspool.tasks.evaluation import Evaluation, Table
 from unspool.tasks.metric import Metric
-from unspool.tasks.translate.scores import BLEU, BLEU_LOWERCASED, CHRF, Score
+from unspool.tasks.translate.scores import BLEU, BLEU_LOWERCASED, CHRF, Score, exact_match
 
 PERPLEXITY = Metric("perplexity", higher_is_better=False, format=".3f")
 
@@ -18,7 +18,7 @@ UNITS = {"word": "word", "character": "character", "byte": "byte", "bpe": "token
 _CALLED = {
     BLEU: "BLEU",
     CHRF: "chrF",
-    BLEU_LOWERCASED: "BLEU, lower-cased and tokenised",
+    BLEU_LOWERCASED: "BLEU, lower-cased, Moses' tokens",
 }
 
 
@@ -52,8 +52,7 @@ class Answers:
     @property
     def exact_match(self) -> float:
         """Share of the answers that are the reference, letter for letter."""
-        pairs = zip(self.hypotheses, self.references, strict=True)
-        return sum(ours == theirs for ours, theirs in pairs) / len(self.references)
+        return exact_match(self.hypotheses, self.references)
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,8 @@ class PairEvaluation(Evaluation):
         Share of the tokens that were the most probable one after those before them.
     answers : Answers, optional
         The network's own; None where only the true targets were looked at.
+    models : int
+        How many networks spoke with one voice, the mean of their probabilities.
     """
 
     unit: str
@@ -79,6 +80,7 @@ class PairEvaluation(Evaluation):
     loss: float
     accuracy: float
     answers: Answers | None = field(default=None, repr=False)
+    models: int = 1
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -88,6 +90,8 @@ class PairEvaluation(Evaluation):
     def summary(self) -> dict[str, Any]:
         """Also the scores of the answers, with their signatures."""
         found = super().summary()
+        if self.models > 1:
+            found["models"] = self.models
         if self.answers is not None:
             found["sequences"] = len(self.answers.hypotheses)
             found["exact_match"] = self.answers.exact_match
@@ -99,13 +103,15 @@ class PairEvaluation(Evaluation):
         return found
 
     def tables(self) -> list[Table]:
-        """What is told beside the headline."""
+        """What is told beside the headline, the most telling figure first."""
         rows = [(f"{self.unit}s guessed right", f"{self.accuracy:.2%}")]
         if self.answers is not None:
-            rows.append(("answers exactly right", f"{self.answers.exact_match:.2%}"))
-            rows += [
-                (_CALLED[name], f"{score.value:.2f}") for name, score in self.answers.scores.items()
-            ]
+            right = ("answers exactly right", f"{self.answers.exact_match:.2%}")
+            scores = self.answers.scores.items()
+            scored = [(_CALLED[name], f"{score.value:.2f}") for name, score in scores]
+            rows = (
+                [*scored, right, *rows] if BLEU in self.answers.scores else [right, *scored, *rows]
+            )
         return [Table(("figure", "value"), rows)]
 
     def texts(self) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TextIO
 
@@ -15,21 +16,21 @@ from unspool.data.pair_corpus import PairCorpus, TokenRows
 from unspool.data.pair_settings import PairDataSettings
 from unspool.data.pairs import PairColumns
 from unspool.data.sequences import naming
-from unspool.data.text_codec import TextCodec
 from unspool.data.tokenizer_format import UNKNOWN
 from unspool.data.vocabulary import Vocabulary
 from unspool.decoding.copying import copy_unknown
 from unspool.decoding.hypotheses import Hypothesis
 from unspool.decoding.settings import BeamSettings
-from unspool.errors import DataError, ModelFolderError
+from unspool.errors import DataError
 from unspool.models.encoder_decoder import EncoderDecoder
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.settings import Settings
 from unspool.tasks.metric import Metric
-from unspool.tasks.predictor import VOCABULARY, Description, Predictor
+from unspool.tasks.predictor import VOCABULARY, Predictor
+from unspool.tasks.translate.agreement import require_agreement
 from unspool.tasks.translate.evaluation import PERPLEXITY, UNITS, Answers, PairEvaluation
 from unspool.tasks.translate.judging import judge
-from unspool.tasks.translate.scores import scores
+from unspool.tasks.translate.scores import fitting, scores
 from unspool.tasks.translate.writing import SENTENCES, write
 from unspool.tasks.translator import TextTranslator, Translation, texts_of
 
@@ -101,15 +102,16 @@ class PairPredictor(Predictor, TextTranslator):
         """Draw a new model's weights from the seed. Parameters are those of the class."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = _network(codecs, settings)
+            model = network(codecs, settings)
         return cls(model, codecs, decoding, data)
 
     def join(self, others: Sequence[TextTranslator]) -> None:
         """Speak with one voice with others: the mean of all their probabilities."""
-        for number, other in enumerate(others, start=2):
+        for other in others:
+            name = f"model {len(self.models) + 1} of the ensemble"
             if not isinstance(other, PairPredictor):
-                raise DataError(f"model {number} of the ensemble is no model of pairs")
-            _require_same(self.codecs, other.codecs, number)
+                raise DataError(f"{name} is no model of pairs")
+            require_agreement(self.codecs, other.codecs, name)
             self.models += other.models
 
     # --- judging ---------------------------------------------------------------------------
@@ -122,6 +124,14 @@ class PairPredictor(Predictor, TextTranslator):
     def read_file(self, path: Path) -> PairCorpus:
         """Read all pairs of a table."""
         return PairCorpus.encoded(pairs.read(path, columns=self._columns), self.codecs)
+
+    def read_aligned(self, path: Path, target_path: Path) -> PairCorpus:
+        """Read all pairs of two text files."""
+        return PairCorpus.encoded(pairs.read(path, target_path), self.codecs)
+
+    @property
+    def _target_language(self) -> str | None:
+        return self.data.target_language if self.data else None
 
     @property
     def _columns(self) -> PairColumns:
@@ -140,7 +150,9 @@ class PairPredictor(Predictor, TextTranslator):
         with self.answering(), naming(title):
             tally = judge(self.models, corpus)
         count = tally.count
-        return PairEvaluation(self.unit, count, tally.nats / count, tally.hits / count)
+        return PairEvaluation(
+            self.unit, count, tally.nats / count, tally.hits / count, models=len(self.models)
+        )
 
     def evaluate(
         self,
@@ -188,12 +200,10 @@ class PairPredictor(Predictor, TextTranslator):
             examples.pairs.sources,
             hypotheses,
             references,
-            scores(hypotheses, references),
+            scores(hypotheses, references, fitting(references), language=self._target_language),
             decoding.model_dump(exclude_none=True),
         )
-        return PairEvaluation(
-            self.unit, evaluation.count, evaluation.loss, evaluation.accuracy, answers
-        )
+        return dataclasses.replace(evaluation, answers=answers)
 
     # --- answers ---------------------------------------------------------------------------
 
@@ -314,47 +324,6 @@ class PairPredictor(Predictor, TextTranslator):
         )
 
 
-class TranslateDescription(Description):
-    """The part of a config.json of such a network."""
-
-    joint: bool
-    lowercase: bool
-    separate_punctuation: bool
-    separate_target_punctuation: bool
-    model: EncoderDecoderSettings
-    decoding: BeamSettings
-    data: PairDataSettings | None
-
-    def predictor(self, vocabulary: Vocabulary | None) -> PairPredictor:
-        """Build it with one vocabulary for both sides."""
-        return self.restored({} if vocabulary is None else {VOCABULARY: vocabulary})
-
-    def restored(self, vocabularies: Mapping[str, Vocabulary]) -> PairPredictor:
-        """Build it with weights yet to be loaded."""
-        expected = (VOCABULARY,) if self.joint else (SOURCE_VOCABULARY, TARGET_VOCABULARY)
-        if set(vocabularies) != set(expected):
-            found = " and ".join(sorted(vocabularies)) or "no vocabulary"
-            raise ModelFolderError(
-                f"holds {found}, expected {' and '.join(expected)} by its config.json; copy the "
-                "whole folder"
-            )
-        try:
-            codecs = self._codecs(*(vocabularies[name] for name in expected))
-        except DataError as error:
-            raise ModelFolderError(str(error)) from error
-        with torch.device("meta"):
-            model = _network(codecs, self.model)
-        return PairPredictor(model, codecs, self.decoding, self.data)
-
-    def _codecs(self, source: Vocabulary, target: Vocabulary | None = None) -> PairCodecs:
-        first = TextCodec(source, self.lowercase, self.separate_punctuation)
-        if target is None:
-            return PairCodecs(first, first)
-        return PairCodecs(
-            first, TextCodec(target, self.lowercase, self.separate_target_punctuation)
-        )
-
-
 def replaced(decoding: BeamSettings, **values: Any) -> BeamSettings:
     """The settings with those that are given in the place of their own; None leaves one as it is.
 
@@ -367,24 +336,11 @@ def replaced(decoding: BeamSettings, **values: Any) -> BeamSettings:
     return BeamSettings.model_validate({**decoding.model_dump(), **given})
 
 
-def _network(codecs: PairCodecs, settings: EncoderDecoderSettings) -> EncoderDecoder:
+def network(codecs: PairCodecs, settings: EncoderDecoderSettings) -> EncoderDecoder:
+    """A new network that reads and writes with these vocabularies."""
     return EncoderDecoder(
         len(codecs.source), len(codecs.target), settings, shared_vocabulary=codecs.joint
     )
-
-
-def _require_same(ours: PairCodecs, theirs: PairCodecs, number: int) -> None:
-    for side, one, other in zip(("source", "target"), ours, theirs, strict=True):
-        if _identity(one) != _identity(other):
-            raise DataError(
-                f"model {number} of the ensemble has another {side} vocabulary than model 1, "
-                "expected the same; train all on the same data with the same data.vocabulary"
-            )
-
-
-def _identity(codec: TextCodec) -> tuple[str, bool, bool]:
-    """All that decides how a text is encoded."""
-    return codec.vocabulary.fingerprint, codec.lowercase, codec.separate_punctuation
 
 
 def _layers(count: int, settings: EncoderDecoderSettings) -> str:

@@ -82,6 +82,12 @@ class Translate(Task):
         self.predictor = predictor
         self._training, self._validation = division.training, division.validation
         self._validation_title = f"{title} (validation part)"
+        self._notes = division.notes()
+
+    @property
+    def notes(self) -> list[str]:
+        """How many pairs are left out, of which part, and why."""
+        return self._notes
 
     # --- learning --------------------------------------------------------------------------
 
