@@ -242,7 +242,8 @@ def test_an_unknown_task_is_told_those_there_are_and_what_else_is_wrong():
     with pytest.raises(RecipeError) as error:
         recipes.check(values, "own")
     assert str(error.value) == (
-        "own: task = 'sing', expected 'classify' or 'predict' or 'translate' or 'continue'; "
+        "own: task = 'sing', expected 'classify' or 'predict' or 'translate' or 'draw' or "
+        "'continue'; "
         "seed = -1, expected greater than or equal to 0; "
         "training.epochs = 0, expected greater than or equal to 1"
     )

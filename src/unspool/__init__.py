@@ -12,26 +12,34 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DataError": "unspool.errors",
+    "DrawingCompleter": "unspool.estimators",
     "LanguageModel": "unspool.estimators",
     "ModelFolderError": "unspool.errors",
     "RecipeError": "unspool.errors",
     "SaveError": "unspool.errors",
+    "Seq2Seq": "unspool.estimators",
     "SequenceClassifier": "unspool.estimators",
+    "Trace": "unspool.inspection.trace",
     "TrainingError": "unspool.errors",
     "UnspoolError": "unspool.errors",
     "load": "unspool.estimators",
+    "trace": "unspool.inspection.tracing",
 }
 
 __all__ = [
     "DataError",
+    "DrawingCompleter",
     "LanguageModel",
     "ModelFolderError",
     "RecipeError",
     "SaveError",
+    "Seq2Seq",
     "SequenceClassifier",
+    "Trace",
     "TrainingError",
     "UnspoolError",
     "load",
+    "trace",
 ]
 
 if TYPE_CHECKING:
@@ -43,7 +51,15 @@ if TYPE_CHECKING:
         TrainingError,
         UnspoolError,
     )
-    from unspool.estimators import LanguageModel, SequenceClassifier, load
+    from unspool.estimators import (
+        DrawingCompleter,
+        LanguageModel,
+        Seq2Seq,
+        SequenceClassifier,
+        load,
+    )
+    from unspool.inspection.trace import Trace
+    from unspool.inspection.tracing import trace
 
 
 def __getattr__(name: str) -> Any:

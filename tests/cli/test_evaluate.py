@@ -42,10 +42,12 @@ def test_one_object_with_exactly_these_keys(command, digits_run):
 
 def test_by_step(command, digits_run):
     summary = json.loads(command("evaluate", digits_run, "--json", "--by-step").out)
-    assert list(summary) == [*KEYS, "accuracy_by_step"]
+    assert list(summary) == [*KEYS, "accuracy_by_step", "ece_by_step"]
     assert len(summary["accuracy_by_step"]) == 8
     assert summary["accuracy_by_step"][-1] == pytest.approx(summary["accuracy"])
     assert summary["accuracy_by_step"][0] < 0.5
+    assert len(summary["ece_by_step"]) == 8
+    assert all(0 <= error < 1 for error in summary["ece_by_step"])
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 400), ("validation", 180), ("test", 599)])

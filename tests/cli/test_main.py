@@ -16,6 +16,7 @@ COMMANDS = [
     ["evaluate"],
     ["predict"],
     ["generate"],
+    ["draw"],
     ["recipes"],
     ["bench"],
     ["bench", "layers"],

@@ -131,12 +131,14 @@ def test_several_inputs(command, digits_run, write):
 def test_bad_inputs_are_explained(command, digits_run, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     (tmp_path / "a.xyz").write_text("what?")
-    Image.new("L", (9, 8)).save(tmp_path / "wide.png")
+    Image.new("L", (9, 8)).save(tmp_path / "black.png")
+    np.savez(tmp_path / "wide.npz", x=np.ones((1, 8, 9)))
     for arguments, stdin, expected in (
         ([tmp_path / "nowhere.png"], "", "nowhere.png: no such file; check the path"),
         ([tmp_path / "a.png"], "", "a.png is no picture, expected a PNG or JPEG picture"),
         ([tmp_path / "a.xyz"], "", "a.xyz is of no known format, expected an IDX file or a name"),
-        ([tmp_path / "wide.png"], "", "wide.png has 9 features a step, expected 8 as in training"),
+        ([tmp_path / "black.png"], "", "black.png: a picture without ink"),
+        ([tmp_path / "wide.npz"], "", "wide.npz has 9 features a step, expected 8 as in training"),
         ([], "", "standard input holds no sequences, expected at least one"),
         ([], "1 2 3\n", "standard input has 3 features a step, expected 8 as in training"),
         ([], "[[1, 2], [3]]\n", "standard input: values are nested unevenly"),

@@ -8,10 +8,19 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from unspool import LanguageModel, RecipeError, SequenceClassifier, UnspoolError
+from unspool import (
+    DrawingCompleter,
+    LanguageModel,
+    RecipeError,
+    Seq2Seq,
+    SequenceClassifier,
+    UnspoolError,
+)
 
 DATA = {
+    DrawingCompleter: (np.eye(3)[None].repeat(4, 0), None),
     LanguageModel: (["the cat sings"] * 4, None),
+    Seq2Seq: (["the cat"] * 4, ["le chat"] * 4),
     SequenceClassifier: (np.zeros((4, 3)), [0, 1, 0, 1]),
 }
 

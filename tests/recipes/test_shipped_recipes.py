@@ -12,8 +12,8 @@ from unspool.recipes.shipped import shipped
 from unspool.tasks import model_folder
 
 MOMENT = ["training.epochs=1", "data.limit=64"]
-BUILT_IN = ["dates", "digits", "fable", "languages", "python-docs", "reverse"]
-PICTURES = sorted(name for name in shipped() if "mnist" in name)
+BUILT_IN = ["dates", "digits", "digits-draw", "fable", "languages", "python-docs", "reverse"]
+PICTURES = ["fashion-draw", *sorted(name for name in shipped() if "mnist" in name)]
 TEXTS = ["fable-lstm", "ptb", "ptb-awd", "ptb-small", "ptb-small-gru", "shakespeare-characters"]
 PAIRS = sorted(name for name in shipped() if name.startswith("multi30k"))
 DRAWN = ["data.size=300", "model.hidden_size=8"]  # pairs that are drawn from a seed

@@ -12,6 +12,8 @@ def test_a_card_says_what_a_reader_wants_to_know(make_task):
     for words in (
         "# A sequence classifier trained on digits",
         f"2 LSTM layers of 5 units ({count:,} parameters)",
+        "```\nunspool predict MODEL INPUT\n```",
+        "in nats a sequence.",
         "3 features a step from both ends",
         "which of 3 classes",
         "| accuracy | 0.9877 |",

@@ -11,8 +11,10 @@ import typer
 from unspool import __version__
 from unspool.cli.bench import bench
 from unspool.cli.data import data
+from unspool.cli.draw import draw
 from unspool.cli.evaluate import evaluate
 from unspool.cli.generate import generate
+from unspool.cli.inspect import inspect
 from unspool.cli.predict import predict
 from unspool.cli.recipes import recipes
 from unspool.cli.resume import resume
@@ -68,6 +70,8 @@ app.command()(resume)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(generate)
+app.command()(draw)
+app.command()(inspect)
 app.command()(recipes)
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")

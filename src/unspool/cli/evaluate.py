@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,15 +37,25 @@ def evaluate(
         ),
     ] = "test",
     data: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="Judge it on all of this file instead: labelled sequences, or text.",
+            help="Judge it on all of this file instead: labelled sequences, text, or a table of "
+            "pairs; of pairs in two text files the sources, and by a second --data the targets.",
             metavar="FILE",
         ),
     ] = None,
     by_step: Annotated[
-        bool, typer.Option("--by-step", help="Also the accuracy after 1, 2, … steps.")
+        bool,
+        typer.Option("--by-step", help="Also accuracy and calibration after 1, 2, … steps."),
     ] = False,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            help="Sequences: also answers given as soon as the most probable class has this "
+            "probability.",
+            metavar="BELIEF",
+        ),
+    ] = None,
     stride: Annotated[
         int | None,
         typer.Option(
@@ -85,6 +96,12 @@ def evaluate(
     ] = None,
     beam: BeamOption = None,
     length_penalty: LengthPenaltyOption = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with", help="Pairs: another model that has a say. Repeatable.", metavar="MODEL"
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
@@ -104,13 +121,19 @@ def evaluate(
 ) -> None:
     """Judge a model on a part of its data, or on other data."""
     from unspool import reports
-    from unspool.cli import downloads
+    from unspool.cli import downloads, translating
     from unspool.devices import device_called
     from unspool.tasks import model_folder
+    from unspool.tasks.translator import TextTranslator
 
     predictor = model_folder.load(model, device_called(device))
+    if isinstance(predictor, TextTranslator):
+        translating.join(predictor, others or (), device)
+    else:
+        refuse(predictor, **{"with": others})
     options = _options(
         predictor,
+        until=until,
         batch_size=batch_size,
         beam=beam,
         length_penalty=length_penalty,
@@ -118,25 +141,37 @@ def evaluate(
         dynamic=_table("dynamic", rate=dynamic, decay=dynamic_decay),
         cache=_table("cache", size=cache, weight=cache_weight, flatness=cache_flatness),
     )
-    if data is None and predictor.data is not None:
+    if not data and predictor.data is not None:
         downloads.fetch(predictor.data.name, data_dir, quiet=as_json)
     examples, title = (
-        reports.labelled_file(predictor, data)
-        if data
-        else reports.part_of_its_data(predictor, split, data_dir)
+        _read(predictor, data) if data else reports.part_of_its_data(predictor, split, data_dir)
     )
     evaluation = predictor.evaluate(examples, title, by_step, **options)
-    name = data.name if data else split
+    name = data[0].name if data else split
     if as_json:
         summary = {"task": predictor.task, "split": name, **evaluation.summary()}
         typer.echo(json.dumps(summary))
     else:
         _print(evaluation, predictor, name)
-    folder = out or _folder_of_run(model, name)
+    folder = out or _folder_of_run(model, f"{name}-ensemble" if others else name)
     if folder is not None:
         reports.write(evaluation, title, folder)
         if not as_json:
             typer.echo(f"report and pictures in {folder}")
+
+
+def _read(predictor: Predictor, files: list[Path]) -> tuple[Sized, str]:
+    """Read the examples of a file, or of two whose lines are pairs, and what to call them."""
+    from unspool import reports
+    from unspool.errors import UnspoolError
+    from unspool.tasks.translator import TextTranslator
+
+    if len(files) == 1:
+        return reports.labelled_file(predictor, files[0])
+    if len(files) == 2 and isinstance(predictor, TextTranslator):
+        return predictor.read_aligned(*files), " and ".join(map(str, files))
+    most = "one, or two text files" if isinstance(predictor, TextTranslator) else "one"
+    raise UnspoolError(f"--data is given {len(files)} times, expected {most}; name one at a time")
 
 
 def _table(option: str, **values: Any) -> dict[str, Any] | None:
@@ -169,6 +204,8 @@ def _print(evaluation: Evaluation, predictor: Predictor, split: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from unspool.tasks.metric import nats_per
+
     console = Console(highlight=False, markup=False, emoji=False)  # labels are the user's own
     for found in evaluation.tables():
         shown = Table(*found.columns, box=None, pad_edge=False)
@@ -180,5 +217,5 @@ def _print(evaluation: Evaluation, predictor: Predictor, split: str) -> None:
     headline = predictor.headline
     typer.echo(
         f"{split}: {headline.name} {headline.text(evaluation.metrics[headline.name])} of "
-        f"{evaluation.count:,}, loss {evaluation.loss:.4f} nats a {predictor.unit}"
+        f"{evaluation.count:,}, loss {evaluation.loss:.4f} {nats_per(predictor.unit)}"
     )

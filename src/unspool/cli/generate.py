@@ -91,7 +91,7 @@ def generate(
     if not isinstance(writer, TextWriter):
         raise UnspoolError(
             f"{model} is a model of task {writer.task!r}, expected one that writes, such as of "
-            "task 'predict'"
+            f"task 'predict'; use: {writer.use}"
         )
     beginning = standard_input.read(sys.stdin).rstrip("\n") if prompt == "-" else prompt
     pieces = writer.write(

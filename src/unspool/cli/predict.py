@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unspool.cli import translating
+from unspool.cli import reading, translating
 from unspool.cli.options import (
     BeamOption,
     Device,
@@ -36,6 +37,22 @@ def predict(
     by_step: Annotated[
         bool, typer.Option("--by-step", help="The belief after every step.")
     ] = False,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            help="Sequences: answer as soon as the most probable class has this probability, and "
+            "read no further.",
+            metavar="BELIEF",
+        ),
+    ] = None,
+    show_steps: Annotated[
+        Path | None,
+        typer.Option(
+            "--show-steps",
+            help="Pictures: draw into this file how each was prepared for the model.",
+            metavar="FILE.png",
+        ),
+    ] = None,
     beam: BeamOption = None,
     length_penalty: LengthPenaltyOption = None,
     n_best: Annotated[
@@ -50,6 +67,14 @@ def predict(
             "--with", help="Pairs: another model that has a say. Repeatable.", metavar="MODEL"
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Pairs: write the answers here, a line a text.", metavar="FILE"),
+    ] = None,
+    goes_on: Annotated[
+        bool,
+        typer.Option("--continue", help="Pairs: go on with an interrupted --out."),
+    ] = False,
     as_json: JsonOption = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
@@ -61,23 +86,38 @@ def predict(
     """
     from unspool.devices import device_called
     from unspool.tasks import model_folder
+    from unspool.tasks.sequence_reader import SequenceReader
     from unspool.tasks.translator import TextTranslator
 
     predictor = model_folder.load(model, device_called(device))
-    for name in inputs or ():
-        if predictor.vocabulary is not None and _sounds_like_a_file(name):
-            typer.echo(f"no file {name}: read as text", err=True)
+    members: list[Path] = []
     if isinstance(predictor, TextTranslator):
-        refuse(predictor, by_step=by_step)
-        predictor.join([translating.load(path, device) for path in others or ()])
+        members, inputs = translating.parted(inputs or ())
+    for name in inputs or ():
+        if predictor.vocabulary is not None and (doubt := _doubt(name)):
+            typer.echo(f"{doubt}: read as text", err=True)
+    if isinstance(predictor, TextTranslator):
+        refuse(predictor, by_step=by_step, until=until, show_steps=show_steps)
+        translating.join(predictor, [*members, *(others or ())], device)
         decoding = translating.decoding(predictor, n_best or top, beam, length_penalty)
-        translating.translate(predictor, inputs or ["-"], decoding, as_json=as_json)
+        file = translating.answer_file(out, goes_on, decoding, as_json)
+        if as_json:
+            translating.print_object(predictor, inputs or ["-"], decoding)
+        else:
+            translating.translate(predictor, inputs or ["-"], decoding, file)
         return
-    refuse(predictor, beam=beam, length_penalty=length_penalty, n_best=n_best, **{"with": others})
+    refuse(predictor, beam=beam, length_penalty=length_penalty, n_best=n_best, out=out)
+    refuse(predictor, **{"with": others, "continue": goes_on})
+    if not isinstance(predictor, SequenceReader):
+        refuse(predictor, until=until, show_steps=show_steps)
+    elif show_steps is not None:
+        reading.show_steps(predictor, inputs or (), show_steps)
     answers = [
         answer
         for name in inputs or ["-"]
-        for answer in predictor.answers(sys.stdin if name == "-" else name, top, by_step)
+        for answer in reading.answers(
+            predictor, sys.stdin if name == "-" else name, top, by_step, until
+        )
     ]
     if as_json:
         typer.echo(json.dumps({"task": predictor.task, "predictions": answers}))
@@ -86,15 +126,22 @@ def predict(
         _print(answer)
         if "unknown" in answer:
             typer.echo(f"not in the vocabulary: {' '.join(answer['unknown'])}", err=True)
+        if "prepared" in answer:
+            typer.echo(f"{answer['input']}: {answer['prepared']}", err=True)
 
 
-def _sounds_like_a_file(name: str) -> bool:
-    """Whether someone who gives this as a text may have mistyped the name of a file."""
-    return re.fullmatch(r"\S+\.\w{2,7}", name) is not None and not Path(name).exists()
+def _doubt(name: str) -> str | None:
+    """Why someone who gives this as a text may have meant something else; None where none may."""
+    if os.path.isdir(name):
+        return f"{name} is a folder"
+    if re.fullmatch(r"\S+\.\w{2,7}", name) and not os.path.exists(name):
+        return f"no file {name}"
+    return None
 
 
 def _print(answer: dict[str, Any]) -> None:
-    typer.echo(f"{answer['input']}[{answer['id']}]  {_in_words(answer)}")
+    read = f"  after {answer['steps_read']} of {answer['steps']} steps" if "steps" in answer else ""
+    typer.echo(f"{answer['input']}[{answer['id']}]  {_in_words(answer)}{read}")
     for step in answer.get("by_step", []):
         typer.echo(f"  after step {step['step']:3}  {_in_words(step)}")
 

@@ -6,14 +6,20 @@ from pathlib import Path
 
 from unspool.devices import device_called
 from unspool.errors import ModelFolderError
+from unspool.estimators.drawing_completer import DrawingCompleter
 from unspool.estimators.language_model import LanguageModel
+from unspool.estimators.seq2seq import Seq2Seq
 from unspool.estimators.sequence_classifier import SequenceClassifier
 from unspool.tasks import model_folder
 from unspool.tasks.classify.predictor import LabelPredictor
+from unspool.tasks.draw.predictor import DrawingPredictor
 from unspool.tasks.predict.predictor import TextPredictor
+from unspool.tasks.translate.predictor import PairPredictor
 
 
-def load(folder: str | Path, device: str = "auto") -> SequenceClassifier | LanguageModel:
+def load(
+    folder: str | Path, device: str = "auto"
+) -> SequenceClassifier | LanguageModel | Seq2Seq | DrawingCompleter:
     """Make a fitted estimator from a run's or a model folder.
 
     A classifier's labels are of the type that ``y`` had, as far as a folder keeps it: numbers are
@@ -27,7 +33,7 @@ def load(folder: str | Path, device: str = "auto") -> SequenceClassifier | Langu
 
     Returns
     -------
-    SequenceClassifier or LanguageModel
+    SequenceClassifier, LanguageModel, Seq2Seq or DrawingCompleter
         By the model's task.
 
     Raises
@@ -41,7 +47,11 @@ def load(folder: str | Path, device: str = "auto") -> SequenceClassifier | Langu
         return SequenceClassifier._of(predictor, card, device)
     if isinstance(predictor, TextPredictor):
         return LanguageModel._of(predictor, card, device)
+    if isinstance(predictor, PairPredictor):
+        return Seq2Seq._of(predictor, card, device)
+    if isinstance(predictor, DrawingPredictor):
+        return DrawingCompleter._of(predictor, card, device)
     raise ModelFolderError(
-        f"{folder} holds a model of task {predictor.task!r}, expected {LabelPredictor.task!r} or "
-        f"{TextPredictor.task!r}"
+        f"{folder} holds a model of task {predictor.task!r}, expected {LabelPredictor.task!r}, "
+        f"{TextPredictor.task!r}, {PairPredictor.task!r} or {DrawingPredictor.task!r}"
     )

@@ -121,7 +121,9 @@ class EncoderDecoder(nn.Module):
             source = F.pad(source, (0, 1))  # the layers need a step, if only of padding
         backwards = self.settings.reverse_source
         tokens = reverse(source, lengths) if backwards else source
-        outputs, final = self.encoder(self._embedded(tokens, self.source_embedding or self.target_embedding), lengths)
+        outputs, final = self.encoder(
+            self._embedded(tokens, self.source_embedding or self.target_embedding), lengths
+        )
         if backwards and self.settings.attention != "none":
             outputs = reverse(outputs, lengths)
         every = [member.transpose(0, 1).flatten(1) for layer in final for member in layer]

@@ -41,3 +41,14 @@ class Metric:
     def in_per_cent(self) -> bool:
         """Whether it is a share, written in per cent."""
         return self.format.endswith("%")
+
+
+def nats_per(unit: str) -> str:
+    """What a loss is measured in, given what it is a mean over.
+
+    Examples
+    --------
+    >>> nats_per("word"), nats_per("image")
+    ('nats a word', 'nats an image')
+    """
+    return f"nats {'an' if unit[0] in 'aeiou' else 'a'} {unit}"

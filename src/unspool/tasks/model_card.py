@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import unspool
+from unspool.tasks.metric import nats_per
 from unspool.tasks.predictor import Predictor
 
 
@@ -29,11 +30,11 @@ def write(predictor: Predictor, results: Mapping[str, float], recipe: str | None
         f"# {predictor.kind} trained on {data}",
         f"{predictor.summary()} Made by Unspool {unspool.__version__}.",
         "## Use",
-        "```\nunspool predict MODEL INPUT\n```",
+        f"```\n{predictor.use}\n```",
         "## Results on the validation part",
         f"| figure | value |\n|---|---|\n{figures}" if figures else "There was no such part.",
-        f"The loss is in nats a {predictor.unit}. The validation part may have chosen the weights; "
-        "for a figure on data that the training never saw, run "
+        f"The loss is in {nats_per(predictor.unit)}. The validation part may have chosen the "
+        "weights; for a figure on data that the training never saw, run "
         f"`unspool evaluate MODEL {judging}`.",
         "## Limits",
         predictor.limits,

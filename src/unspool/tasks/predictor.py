@@ -50,6 +50,8 @@ class Predictor(ABC):
     kind, limits : str
         What a model card calls such a model, as in ``A sequence classifier``, and what it says
         such a model cannot do.
+    use : str
+        The command that a user asks it by, as a model card shows it.
     model : nn.Module
     data : DataOrigin, optional
         Where the training data came from; None for data in memory.
@@ -65,6 +67,7 @@ class Predictor(ABC):
     unit: str
     kind: str
     limits: str
+    use: str = "unspool predict MODEL INPUT"
 
     model: nn.Module
     data: DataOrigin | None

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from unspool.tasks.classify.predictor import ClassifyDescription
 from unspool.tasks.classify.training import ClassifySettings
+from unspool.tasks.draw.description import DrawDescription
+from unspool.tasks.draw.training import DrawSettings
 from unspool.tasks.predict.predictor import PredictDescription
 from unspool.tasks.predict.training import PredictSettings
 from unspool.tasks.predictor import Description
 from unspool.tasks.task import TaskSettings
-from unspool.tasks.translate.predictor import TranslateDescription
+from unspool.tasks.translate.description import TranslateDescription
 from unspool.tasks.translate.training import TranslateSettings
 
 
@@ -33,6 +35,7 @@ TASKS = {
     "classify": TaskKind(ClassifySettings, ClassifyDescription),
     "predict": TaskKind(PredictSettings, PredictDescription),
     "translate": TaskKind(TranslateSettings, TranslateDescription),
+    "draw": TaskKind(DrawSettings, DrawDescription),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,11 @@ class Task(ABC):
     def unit(self) -> str:
         """What the loss is a mean over, such as ``sequence`` or ``word``."""
         return self.predictor.unit
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a user should know of the data before it is learned from; nothing by default."""
+        return ()
 
     # --- learning --------------------------------------------------------------------------
 
