@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unspool.data.images import read_picture
 from unspool.data.pictures import Pictures, grey_of
 from unspool.data.pictures import read as read_pictures
 from unspool.data.sequences import naming
@@ -101,7 +100,7 @@ def _pictures(predictor: DrawingPredictor, input: Any, title: str) -> Pictures:
     if isinstance(input, str | Path):
         path = Path(input)
         if path.suffix.lower() in PICTURES:
-            return Pictures(read_picture(path)[None])
+            return Pictures(predictor.read_original(path).grey[None])
         return read_pictures(path, predictor.white)
     values = np.asarray(input)
     if values.ndim == 2:
