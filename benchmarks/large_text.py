@@ -63,7 +63,7 @@ def main() -> None:
         start = time.perf_counter()
         subprocess.run(
             [*command, "--out", str(folder / "run"), "--quiet"],
-            env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")},
+            env=os.environ | {"UNSPOOL_CACHE": str(folder / "cache")},
             check=True,
         )
         seconds = time.perf_counter() - start

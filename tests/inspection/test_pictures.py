@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool import trace
+from unspool.data.pictures import PictureDivision, Pictures
 from unspool.inspection import inspecting
 from unspool.inspection.explaining import explain
 from unspool.inspection.inspecting import Wishes, inspect
@@ -17,8 +18,11 @@ from unspool.inspection.pictures.belief import belief_moving, belief_over_time
 from unspool.inspection.pictures.candidates import Guess, candidate_table
 from unspool.inspection.pictures.gates import gate_maps, like_units_together
 from unspool.inspection.pictures.inputs import SeenInput
+from unspool.inspection.pictures.places import by_place, gates_by_place
 from unspool.inspection.pictures.style import shown, spread
 from unspool.inspection.tracing import subject
+from unspool.models.drawing import DrawingSettings
+from unspool.tasks.draw.predictor import DrawingPredictor
 
 ODD_NAMES = ["$x_", "$\\frac$", "数字", "a" * 300, "two\nlines", "", "😀", "\x07", " "]
 
@@ -151,7 +155,17 @@ def test_an_inspection_of_each_task(
                     "gates-decoder-layer-0.png",
                 },
             ),
-            (drawing_model, pictures[0], {"surprise.png"}),
+            (
+                drawing_model,
+                pictures[0],
+                {
+                    "surprise.png",
+                    "gates-down-layer-0.png",
+                    "gates-across-layer-0.png",
+                    "gates-across-layer-0-backward.png",
+                    "gates-along-layer-0.png",
+                },
+            ),
         ]
     ):
         found = inspect(predictor, given_)
@@ -162,6 +176,32 @@ def test_an_inspection_of_each_task(
         found.save(tmp_path / str(number))
         assert all((tmp_path / str(number) / name).is_file() for name in found.pictures)
         assert (tmp_path / str(number) / "trace.json").is_file()
+
+
+@pytest.mark.parametrize("layer", ["down.layer.0.forward", "across.layer.0.backward"])
+def test_what_is_at_a_place_is_of_its_picture_alone(drawing_model, pictures, layer):
+    pictures = np.where(pictures > 127, 255, 0).astype(np.uint8)  # nothing is left to chance
+    together, alone = trace(drawing_model, pictures[:3]), trace(drawing_model, pictures[1])
+    name = f"{layer}.hidden"
+    found = by_place(together[name], layer, 3, 1)
+    assert found.shape[:2] == pictures[1].shape
+    assert np.allclose(found, by_place(alone[name], layer, 1, 0), atol=1e-6)
+    if layer.startswith("down"):  # what is below has not been read
+        changed = pictures[1].copy()
+        changed[4:] = 255 - changed[4:]
+        other = by_place(trace(drawing_model, changed)[name], layer, 1, 0)
+        assert np.allclose(found[:5], other[:5], atol=1e-6)
+        assert not np.allclose(found[5:], other[5:], atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_gates_by_place_of_every_cell(pictures, cell, check_picture):
+    settings = DrawingSettings(cell=cell, hidden_size=2, num_sweeps=1, num_row_layers=1)
+    part = Pictures(pictures)
+    predictor = DrawingPredictor.untrained(PictureDivision(part, part, part, 255), settings, 1)
+    found = trace(predictor, pictures[:2], steps=(1, 4))
+    for layer in inspecting.layers_of(found):
+        check_picture(gates_by_place(found, pictures[1], layer, 1))
 
 
 def test_only_some_layers_and_steps(language_model, check_picture):

@@ -36,6 +36,21 @@ def to_text(array: NDArray[Any]) -> NDArray[np.str_]:
     return np.array(texts, np.str_)
 
 
+def distinct(labels: NDArray[np.str_]) -> list[str]:
+    """Each label once, in the order of their numbers where all of them are numbers.
+
+    Examples
+    --------
+    >>> distinct(np.array(["10", "9", "10"]))
+    ['9', '10']
+    """
+    found = sorted(set(labels.tolist()))
+    try:
+        return sorted(found, key=float)
+    except ValueError:
+        return found
+
+
 def from_text(texts: Sequence[str], label_type: LabelType) -> NDArray[Any]:
     """Read labels that :func:`to_text` wrote.
 

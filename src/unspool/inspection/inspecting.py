@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import singledispatch
+from functools import partial, singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from unspool.inspection.pictures.candidates import Guess, candidate_table
 from unspool.inspection.pictures.gates import gate_maps
 from unspool.inspection.pictures.inputs import SeenInput
 from unspool.inspection.pictures.neighbours import neighbouring_sequences, neighbouring_texts
+from unspool.inspection.pictures.places import gates_by_place
 from unspool.inspection.pictures.surprise import surprise
 from unspool.inspection.pictures.units import unit_picture
 from unspool.inspection.subjects.classifying import Classification
@@ -264,14 +265,20 @@ def _(subject: Answering, trace: Trace, number: int) -> Drawn:
 
 @pictures.register
 def _(subject: Drawing, trace: Trace, number: int) -> Drawn:
-    del subject
     yield "surprise.png", lambda: surprise(trace, number)
+    drawing = subject.values[number]
+    for layer in layers_of(trace):
+        yield _of_gates(layer), partial(gates_by_place, trace, drawing, layer, number)
 
 
 def _gates(trace: Trace, number: int) -> Drawn:
     for layer in layers_of(trace):
-        name = layer.removesuffix(".forward").replace(".", "-")
-        yield f"gates-{name}.png", lambda layer=layer: gate_maps(trace, layer, number)  # type: ignore[misc]
+        yield _of_gates(layer), partial(gate_maps, trace, layer, number)
+
+
+def _of_gates(layer: str) -> str:
+    name = layer.removesuffix(".forward").replace(".", "-")
+    return f"gates-{name}.png"
 
 
 def layers_of(trace: Trace) -> Sequence[str]:

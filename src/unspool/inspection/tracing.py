@@ -20,6 +20,7 @@ from unspool.inspection.subjects.subject import Subject
 from unspool.inspection.subjects.translating import Answering
 from unspool.inspection.trace import Trace
 from unspool.nn import levels
+from unspool.nn.evaluation import evaluating
 from unspool.tasks import model_folder
 from unspool.tasks.classify.predictor import LabelPredictor
 from unspool.tasks.draw.predictor import DrawingPredictor
@@ -108,7 +109,7 @@ def trace_subject(
             "fewer steps or layers, give fewer sequences, or allow more memory"
         )
     window = slice(start, stop)
-    with subject.evaluating():
+    with evaluating(subject.model):
         with observing(subject.model, recorder.see):
             result = subject.forward()
         arrays = subject.arrays(result, window)

@@ -207,12 +207,16 @@ class Classifier(nn.Module):
         held = outputs.gather(1, seen[:, :, None].expand_as(outputs))
         return self._logits(held)
 
-    def _unroll(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def inputs(self, x: Tensor) -> Tensor:
+        """What the first recurrent layer is given for a sequence's steps, ``(B, T, F)``."""
         if self.embedding is not None:
             read = self.token_dropout(self.embedding(x[:, :, 0].long()))  # (B, T, its size)
         else:
             read = (x.to(self.scale.dtype) - self.centre) / self.scale
-        return self.recurrent(self.projection(read), lengths=lengths)  # type: ignore[no-any-return]
+        return self.projection(read)  # type: ignore[no-any-return]
+
+    def _unroll(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        return self.recurrent(self.inputs(x), lengths=lengths)  # type: ignore[no-any-return]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return self.head(self.dropout(hidden))  # type: ignore[no-any-return]

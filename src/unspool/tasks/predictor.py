@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TextIO
 
@@ -14,6 +14,7 @@ from torch import nn
 from unspool.data.vocabulary import Vocabulary
 from unspool.decoding.sampling import SamplingSettings
 from unspool.errors import ModelFolderError
+from unspool.nn.evaluation import evaluating
 from unspool.settings import Settings
 from unspool.tasks.evaluation import Evaluation
 from unspool.tasks.metric import Metric
@@ -88,16 +89,9 @@ class Predictor(ABC):
         """What the model folder holds, by the files' names: one at most, if not overridden."""
         return {} if self.vocabulary is None else {VOCABULARY: self.vocabulary}
 
-    @contextmanager
-    def answering(self) -> Iterator[None]:
+    def answering(self) -> AbstractContextManager[None]:
         """Leave out gradients and dropout; the model's mode is afterwards what it was."""
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with torch.inference_mode():
-                yield
-        finally:
-            self.model.train(was_training)
+        return evaluating(self.model)
 
     # --- judging ---------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from unspool.tasks.classify.predictor import ClassifyDescription
+from unspool.tasks.classify.description import ClassifyDescription
 from unspool.tasks.classify.training import ClassifySettings
 from unspool.tasks.draw.description import DrawDescription
 from unspool.tasks.draw.training import DrawSettings

@@ -23,7 +23,7 @@ _MOST_STEPS, _MOST_TOKENS, _MOST_UNITS = 300, 40, 128
 
 
 @dataclass(frozen=True)
-class _Panel:
+class Panel:
     """What one heat map shows: whose values, and what it says above them."""
 
     name: str
@@ -31,31 +31,32 @@ class _Panel:
     signed: bool = False
 
 
-_PANELS = {
+PANELS = {
     "lstm": (
         (
-            _Panel("gate.i", "input gate i: let in"),
-            _Panel("gate.f", "forget gate f: keep"),
-            _Panel("gate.o", "output gate o: show"),
+            Panel("gate.i", "input gate i: let in"),
+            Panel("gate.f", "forget gate f: keep"),
+            Panel("gate.o", "output gate o: show"),
         ),
         (
-            _Panel("gate.g", "candidate g: what is new", signed=True),
-            _Panel("cell", "cell state c = f·c + i·g", signed=True),
-            _Panel("hidden", "hidden state h = o·tanh(c)", signed=True),
+            Panel("gate.g", "candidate g: what is new", signed=True),
+            Panel("cell", "cell state c = f·c + i·g", signed=True),
+            Panel("hidden", "hidden state h = o·tanh(c)", signed=True),
         ),
     ),
     "gru": (
         (
-            _Panel("gate.r", "reset gate r: look back"),
-            _Panel("gate.z", "update gate z: keep"),
+            Panel("gate.r", "reset gate r: look back"),
+            Panel("gate.z", "update gate z: keep"),
         ),
         (
-            _Panel("gate.n", "candidate n: what is new", signed=True),
-            _Panel("hidden", "hidden state h = (1−z)·n + z·h", signed=True),
+            Panel("gate.n", "candidate n: what is new", signed=True),
+            Panel("hidden", "hidden state h = (1−z)·n + z·h", signed=True),
         ),
     ),
-    "rnn": ((_Panel("hidden", "hidden state h", signed=True),),),
+    "rnn": ((Panel("hidden", "hidden state h", signed=True),),),
 }
+"""What is drawn of each kind of cell, line by line."""
 
 
 def gate_maps(trace: Trace, layer: str, number: int = 0) -> bytes:
@@ -75,11 +76,11 @@ def gate_maps(trace: Trace, layer: str, number: int = 0) -> bytes:
     most = _MOST_TOKENS if "tokens" in trace.about else _MOST_STEPS
     seen = SeenInput(trace, number, most, part=layer.partition(".")[0])
     count = len(seen.steps)
-    cell = _cell_of(trace, layer)
+    cell = cell_of(trace, layer)
     hidden = trace[f"{layer}.hidden"][number, :count]
     lively = np.sort(np.argsort(-hidden.std(0), kind="stable")[:_MOST_UNITS])
     order = lively[like_units_together(hidden[:, lively])]
-    rows = _PANELS[cell]
+    rows = PANELS[cell]
     columns = len(rows[0])
     has_input = seen.values is not None
     heights = [*([0.55] if has_input else []), *[1.0] * len(rows)]
@@ -104,7 +105,7 @@ def gate_maps(trace: Trace, layer: str, number: int = 0) -> bytes:
 
 
 def _draw_map(
-    figure: Figure, axes: Axes, seen: SeenInput, values: NDArray[Any], panel: _Panel
+    figure: Figure, axes: Axes, seen: SeenInput, values: NDArray[Any], panel: Panel
 ) -> None:
     highest = 1.0
     if panel.name == "cell":
@@ -164,7 +165,8 @@ def like_units_together(hidden: NDArray[Any]) -> NDArray[np.int64]:
     return np.array(order, np.int64)
 
 
-def _cell_of(trace: Trace, layer: str) -> str:
+def cell_of(trace: Trace, layer: str) -> str:
+    """Tell a layer's cell by what was traced of it: ``lstm``, ``gru`` or ``rnn``."""
     if f"{layer}.cell" in trace:
         return "lstm"
     return "gru" if f"{layer}.gate.z" in trace else "rnn"

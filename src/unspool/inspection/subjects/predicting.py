@@ -15,13 +15,13 @@ from torch import Tensor
 
 from unspool.data.files import without_compression
 from unspool.data.text import JSON_LINES
-from unspool.errors import DataError
 from unspool.inspection.subjects.subject import (
     CANDIDATES,
     WHOLE_VOCABULARY,
     Subject,
     array,
     beliefs,
+    listed_texts,
     without_padding,
 )
 from unspool.inspection.trace import TracedArray
@@ -146,12 +146,7 @@ def texts_of(predictor: TextPredictor, input: Any) -> tuple[str, ...]:
         field = predictor.data.field if predictor.data else "text"
         texts = tuple(prompt.text for prompt in prompts.read(str(input), field))
         return texts if is_documents(str(input)) else ("\n".join(texts),)
-    if isinstance(input, list | tuple) and input and all(isinstance(each, str) for each in input):
-        return tuple(input)
-    raise DataError(
-        f"the input is of type {type(input).__name__}, expected a text, a file's name, or a list "
-        "of texts"
-    )
+    return listed_texts(input)
 
 
 def is_documents(name: str) -> bool:

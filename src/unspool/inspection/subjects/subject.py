@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unspool.errors import DataError
 from unspool.inspection.trace import TracedArray
 
 CANDIDATES = 20
@@ -61,21 +60,26 @@ class Subject(ABC):
         del steps
         return {}
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Leave out gradients and dropout; the model's mode is afterwards what it was."""
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with torch.inference_mode():
-                yield
-        finally:
-            self.model.train(was_training)
-
 
 def array(tensor: Tensor) -> NDArray[Any]:
     """A tensor's values, wherever it is."""
     return tensor.detach().cpu().numpy()
+
+
+def listed_texts(input: Any) -> tuple[str, ...]:
+    """The texts of a list.
+
+    Raises
+    ------
+    DataError
+        If it is none, or holds anything else.
+    """
+    if isinstance(input, list | tuple) and input and all(isinstance(each, str) for each in input):
+        return tuple(input)
+    raise DataError(
+        f"the input is of type {type(input).__name__}, expected a text, a file's name, or a list "
+        "of texts"
+    )
 
 
 def without_padding(values: NDArray[Any], lengths: NDArray[np.int64], first: int) -> NDArray[Any]:

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from unspool.data.pair_corpus import TokenRows
 from unspool.data.text_codec import BEGIN, END
-from unspool.errors import DataError
 from unspool.inspection.subjects.subject import (
     CANDIDATES,
     WHOLE_VOCABULARY,
     Subject,
     array,
     beliefs,
+    listed_texts,
     without_padding,
 )
 from unspool.inspection.trace import TracedArray
@@ -174,9 +174,4 @@ def _texts(input: Any) -> tuple[str, ...]:
     if isinstance(input, str | Path):
         _, texts = texts_of(str(input))
         return tuple(texts)
-    if isinstance(input, list | tuple) and input and all(isinstance(each, str) for each in input):
-        return tuple(input)
-    raise DataError(
-        f"the input is of type {type(input).__name__}, expected a text, a file's name, or a list "
-        "of texts"
-    )
+    return listed_texts(input)

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TextIO
+from typing import Any, ClassVar, Literal, NamedTuple, TextIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from unspool.data import inputs, labelled_text, normalisation, series, source
 from unspool.data.batches import Batch, Batches
 from unspool.data.centring import PictureFormat, Preparation
-from unspool.data.labels import LabelType, from_text
+from unspool.data.labels import LabelType, distinct
 from unspool.data.sequences import Sequences, naming
 from unspool.data.source import SequenceDataSettings
 from unspool.data.vocabulary import Vocabulary
@@ -31,13 +30,7 @@ from unspool.tasks.classify.evaluation import LabelEvaluation
 from unspool.tasks.classify.reading import read_until, refuse_both_directions
 from unspool.tasks.classify.stopping import AnswersByStep
 from unspool.tasks.metric import Metric
-from unspool.tasks.predictor import (
-    Description,
-    Predictor,
-    layers_in_words,
-    refuse_vocabulary,
-    require_vocabulary,
-)
+from unspool.tasks.predictor import Predictor, layers_in_words
 from unspool.tasks.sequence_reader import ReadingSettings, SequenceReader
 
 Objective = Literal["end", "every-step"]
@@ -115,7 +108,7 @@ class LabelPredictor(Predictor, SequenceReader):
         Parameters are those of the class, and the sequences that it is to learn from.
         """
         assert training.labels is not None
-        classes = _in_order(training.labels)
+        classes = distinct(training.labels)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             num_tokens = None if vocabulary is None else len(vocabulary)
@@ -364,53 +357,6 @@ class LabelPredictor(Predictor, SequenceReader):
         )
 
 
-class ClassifyDescription(Description):
-    """The part of a classifier's config.json."""
-
-    num_features: Annotated[int, Field(ge=1, le=1_000_000)]
-    reads: Literal["numbers", "text"] = "numbers"
-    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=1_000_000, strict=False)]
-    label_type: LabelType = "str"
-    objective: Objective
-    picture: PictureFormat | None = None
-    model: ClassifierSettings
-    data: SequenceDataSettings | None
-
-    @model_validator(mode="after")
-    def _labels_fit_their_type(self) -> ClassifyDescription:
-        from_text(self.classes, self.label_type)
-        return self
-
-    @model_validator(mode="after")
-    def _pictures_are_as_wide_as_a_step(self) -> ClassifyDescription:
-        if self.picture is not None and self.picture.columns != self.num_features:
-            raise ValueError(
-                f"picture.columns is {self.picture.columns}, expected {self.num_features} as "
-                "num_features"
-            )
-        return self
-
-    def predictor(self, vocabulary: Vocabulary | None) -> LabelPredictor:
-        """Build it with weights yet to be loaded."""
-        num_tokens = None
-        if self.reads == "text":
-            vocabulary = require_vocabulary(vocabulary)
-            num_tokens = len(vocabulary)
-        else:
-            refuse_vocabulary(vocabulary)
-        with torch.device("meta"):
-            model = Classifier(self.num_features, len(self.classes), self.model, num_tokens)
-        return LabelPredictor(
-            model,
-            self.classes,
-            self.objective,
-            self.data,
-            self.label_type,
-            vocabulary,
-            self.picture,
-        )
-
-
 class _Given(NamedTuple):
     """What a user gave.
 
@@ -442,15 +388,6 @@ def some(labels: Sequence[str], most: int = 10) -> str:
     """Name labels in a message, not too many of them."""
     shown = ", ".join(map(repr, labels[:most]))
     return shown if len(labels) <= most else f"{shown}, … ({len(labels)} in all)"
-
-
-def _in_order(labels: NDArray[np.str_]) -> list[str]:
-    """The distinct labels, by number where all of them are numbers."""
-    distinct = sorted(set(labels.tolist()))
-    try:
-        return sorted(distinct, key=float)
-    except ValueError:
-        return distinct
 
 
 def _batches(sequences: Sequences) -> Iterator[Batch]:

@@ -82,7 +82,7 @@ class _Reader:
     def __call__(self, x: Tensor) -> Tensor:
         """Read the next step ``(B, F)`` of each, and say what it looks like so far, ``(B, C)``."""
         model = self._model
-        hidden, self._state = model.recurrent.step(_inputs(model, x), self._state)
+        hidden, self._state = model.recurrent.step(model.inputs(x[:, None])[:, 0], self._state)
         if model.settings.pooling == "max":
             hidden = hidden if self._largest is None else hidden.maximum(self._largest)
             self._largest = hidden
@@ -97,13 +97,3 @@ class _Reader:
         self._state = kept if lstm else kept[0]
         if self._largest is not None:
             self._largest = self._largest[chosen.to(self._largest.device)]
-
-
-def _inputs(model: Classifier, x: Tensor) -> Tensor:
-    """What the first recurrent layer is given for one step, as when it reads a whole sequence."""
-    if model.embedding is not None:
-        read = model.embedding(x[:, 0].long())
-    else:
-        read = (x.to(model.scale.dtype) - model.centre) / model.scale
-    inputs: Tensor = model.projection(read)
-    return inputs

@@ -18,7 +18,7 @@ from torch import Tensor
 from unspool.data import inputs, pictures
 from unspool.data.binarisation import BinarisationSettings, binarise
 from unspool.data.centring import PictureFormat
-from unspool.data.labels import LabelType
+from unspool.data.labels import LabelType, distinct
 from unspool.data.pictures import PictureDataSettings, PictureDivision, Pictures
 from unspool.data.sequences import Sequences
 from unspool.errors import DataError
@@ -116,7 +116,7 @@ class DrawingPredictor(Predictor, PictureDrawer):
                     f"{title} has no labels, expected one for each picture with "
                     "model.conditional; leave it out to draw without labels"
                 )
-            classes = _in_order(training.labels)
+            classes = distinct(training.labels)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             num_classes = None if classes is None else len(classes)
@@ -427,17 +427,8 @@ class DrawingPredictor(Predictor, PictureDrawer):
         )
 
 
-def _in_order(labels: NDArray[np.str_]) -> list[str]:
-    """The distinct labels, by number where all of them are numbers."""
-    distinct = sorted(set(labels.tolist()))
-    try:
-        return sorted(distinct, key=float)
-    except ValueError:
-        return distinct
-
-
 def _by_label(losses: NDArray[np.float64], labels: NDArray[np.str_] | None) -> dict[str, float]:
     """The mean loss of each label's pictures."""
     if labels is None:
         return {}
-    return {label: float(losses[labels == label].mean()) for label in _in_order(labels)}
+    return {label: float(losses[labels == label].mean()) for label in distinct(labels)}
