@@ -204,6 +204,12 @@ def test_gates_by_place_of_every_cell(pictures, cell, check_picture):
         check_picture(gates_by_place(found, pictures[1], layer, 1))
 
 
+def test_three_sentences_are_compared_two_are_not(pair_model, check_picture):
+    texts = ["abc", "cba", "bad"]
+    assert "sentences.png" not in inspect(pair_model(), texts[:2]).pictures
+    check_picture(inspect(pair_model(), texts).pictures["sentences.png"])
+
+
 def test_only_some_layers_and_steps(language_model, check_picture):
     found = inspect(language_model(), "the mice met in the barn", Wishes(layers=(1,), steps=(2, 5)))
     assert "gates-layer-0.png" not in found.pictures

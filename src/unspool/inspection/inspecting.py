@@ -18,8 +18,10 @@ from unspool.inspection.pictures.gates import gate_maps
 from unspool.inspection.pictures.inputs import SeenInput
 from unspool.inspection.pictures.neighbours import neighbouring_sequences, neighbouring_texts
 from unspool.inspection.pictures.places import gates_by_place
+from unspool.inspection.pictures.sentences import sentence_map
 from unspool.inspection.pictures.surprise import surprise
 from unspool.inspection.pictures.units import unit_picture
+from unspool.inspection.sentences import principal_plane, sentence_vectors
 from unspool.inspection.subjects.classifying import Classification
 from unspool.inspection.subjects.drawing import Drawing
 from unspool.inspection.subjects.predicting import Prediction
@@ -36,6 +38,7 @@ MOST_PICTURED = 4
 """Of how many sequences pictures are drawn, at most; the trace holds all of them."""
 
 _CANDIDATES = 5
+_FEWEST_COMPARED = 3  # sentences: two can be no more than apart
 _QUICKLY_EXPLAINED = 256  # steps; what is longer is explained where that is asked for
 
 
@@ -132,6 +135,8 @@ def inspect(
     if isinstance(read, Classification | Prediction) and (found := followers(trace)):
         findings["units"] = [follower.finding() for follower in found]
         drawn["units.png"] = unit_picture(trace, found)
+    if isinstance(read, Answering) and len(read.texts) >= _FEWEST_COMPARED:
+        drawn["sentences.png"] = _compared(read)
     return Inspection(trace, drawn, findings)
 
 
@@ -181,6 +186,11 @@ def _with_neighbours(
             continue
         drawn[_of_sequence("neighbours.png", number, inputs)] = picture
     return drawn
+
+
+def _compared(subject: Answering) -> bytes:
+    plane = principal_plane(sentence_vectors(subject.predictor, subject.texts))
+    return sentence_map(subject.texts, plane, title="What the encoder knows at a sentence's end")
 
 
 def draw(subject: Subject, trace: Trace) -> dict[str, bytes]:
