@@ -39,7 +39,7 @@ from unspool.training.precision import Precision, computing_in
 
 TOKENS, EMBEDDING, HIDDEN = 8000, 256, 320
 BATCH_TOKENS, CLIP, RATE = 2000, 1.0, 0.003
-BEGIN, END = 1, 2
+BEGIN, END, SPECIAL = 2, 3, 4  # all tokens below SPECIAL are no words, as JoeyNMT has it
 
 
 class _Plain(nn.Module):
@@ -187,7 +187,7 @@ def _twin(ours: EncoderDecoder) -> _Plain:
 # --- the two sides -------------------------------------------------------------------------
 
 
-def _ours_step(model: EncoderDecoder, precision: Precision) -> Callable[[PairBatch], Tensor]:
+def our_step(model: EncoderDecoder, precision: Precision) -> Callable[[PairBatch], Tensor]:
     optimizer = OptimizerSettings(name="adamw", lr=RATE).build(model)
 
     def step(batch: PairBatch) -> Tensor:
@@ -219,7 +219,7 @@ def _plain_step(model: _Plain, precision: Precision) -> Callable[[PairBatch], Te
 
 
 @torch.inference_mode()
-def _ours_decode(
+def our_decode(
     model: EncoderDecoder, source: Tensor, lengths: Tensor, beam: int
 ) -> list[list[int]]:
     settings = BeamSettings(beam=beam, max_length=100, max_length_factor=1.0)
@@ -240,44 +240,48 @@ def _ours_decode(
 # --- what they do --------------------------------------------------------------------------
 
 
-def _batches(random: np.random.Generator, count: int) -> list[PairBatch]:
+def random_batches(random: np.random.Generator, count: int) -> list[PairBatch]:
     """Pairs of neighbouring lengths, as training has them."""
     made = []
     for _ in range(count):
         longest = int(np.clip(random.normal(14, 4), 6, 30))
-        made.append(_batch(random, BATCH_TOKENS // longest, longest - 2, longest))
+        made.append(random_batch(random, BATCH_TOKENS // longest, longest - 2, longest))
     return made
 
 
-def _batch(random: np.random.Generator, pairs: int, shortest: int, longest: int) -> PairBatch:
+def random_batch(random: np.random.Generator, pairs: int, shortest: int, longest: int) -> PairBatch:
     def side() -> tuple[Tensor, Tensor]:
         lengths = torch.from_numpy(random.integers(shortest, longest + 1, pairs))
         lengths[0] = longest
-        return torch.from_numpy(random.zipf(1.2, (pairs, longest)) % (TOKENS - 3) + 3), lengths
+        words = random.zipf(1.2, (pairs, longest)) % (TOKENS - SPECIAL) + SPECIAL
+        words[np.arange(pairs), lengths - 1] = END
+        return torch.from_numpy(words), lengths
 
     (source, source_lengths), (target, target_lengths) = side(), side()
     target[:, 0] = BEGIN
     return PairBatch(source, source_lengths, target, target_lengths, torch.arange(pairs))
 
 
-def _model(cell: str, feeds: bool) -> EncoderDecoder:
+def our_model(
+    cell: str, feeds: bool, embedding: int = EMBEDDING, tied: bool = True
+) -> EncoderDecoder:
     torch.manual_seed(1)
     settings = EncoderDecoderSettings(
         cell=cell,  # type: ignore[arg-type]
-        embedding_size=EMBEDDING,
+        embedding_size=embedding,
         hidden_size=HIDDEN,
         num_decoder_layers=2,
         bidirectional=True,
         attention="additive",
         input_feeding=feeds,
-        tie_weights=True,
+        tie_weights=tied,
     )
     return EncoderDecoder(TOKENS, TOKENS, settings, shared_vocabulary=True)
 
 
 def _check(ours: EncoderDecoder, plain: _Plain) -> None:
     """Both are the same function, with the same gradient, and decode the same."""
-    batch = _batch(np.random.default_rng(3), 8, 4, 9)
+    batch = random_batch(np.random.default_rng(3), 8, 4, 9)
     hidden, targets = read_targets(ours, batch)
     losses = [ours.nats(hidden, targets) / len(targets), plain.loss(batch)]
     torch.testing.assert_close(*losses)
@@ -290,52 +294,56 @@ def _check(ours: EncoderDecoder, plain: _Plain) -> None:
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-3)
     for beam in (1, 3):
         given = (batch.source, batch.source_lengths, beam)
-        assert _ours_decode(ours, *given) == plain.decode(*given), f"beam {beam} differs"
+        assert our_decode(ours, *given) == plain.decode(*given), f"beam {beam} differs"
 
 
 def _train(arguments: argparse.Namespace, cell: str, feeds: bool, precision: Precision) -> None:
-    ours = _model(cell, feeds)
+    ours = our_model(cell, feeds)
     plain = _twin(ours)
     _check(ours.eval(), plain)
-    steps = {"ours": _ours_step(ours.train(), precision), "plain": _plain_step(plain, precision)}
-    batches = _batches(np.random.default_rng(1), arguments.rounds)
+    steps = {"ours": our_step(ours.train(), precision), "plain": _plain_step(plain, precision)}
+    batches = random_batches(np.random.default_rng(1), arguments.rounds)
     rates: dict[str, list[float]] = {side: [] for side in steps}
     for batch in [batches[0], *batches]:
+        tokens = int(batch.target_lengths.sum()) - len(batch)
         for side, step in steps.items():
-            start = time.perf_counter()
-            step(batch)
-            tokens = int(batch.target_lengths.sum()) - len(batch)
-            rates[side].append(tokens / (time.perf_counter() - start))
-    _tell(f"train  {cell:5}{'feeding' if feeds else '-':8}{precision:5}", rates, "tokens/s")
+            rates[side].append(tokens / seconds(step, batch))
+    tell(f"train  {cell:5}{'feeding' if feeds else '-':8}{precision:5}", rates, "tokens/s")
 
 
 def _decode(arguments: argparse.Namespace, cell: str, feeds: bool, beam: int, batch: int) -> None:
-    ours = _model(cell, feeds).eval()
+    ours = our_model(cell, feeds).eval()
     plain = _twin(ours)
     random = np.random.default_rng(2)
     rates: dict[str, list[float]] = {"ours": [], "plain": []}
     sides: dict[str, Callable[..., Sequence[object]]] = {
-        "ours": lambda *given: _ours_decode(ours, *given),
+        "ours": lambda *given: our_decode(ours, *given),
         "plain": plain.decode,
     }
     for turn in range(1 + (arguments.rounds if batch == 1 else max(arguments.rounds // 4, 2))):
-        cut = _batch(random, batch, 6, 24 if batch > 1 else 14)
+        cut = random_batch(random, batch, 6, 24 if batch > 1 else 14)
         for side, decode in sides.items():
-            start = time.perf_counter()
-            decode(cut.source, cut.source_lengths, beam)
+            rate = batch / seconds(decode, cut.source, cut.source_lengths, beam)
             if turn:
-                rates[side].append(batch / (time.perf_counter() - start))
-    _tell(f"decode {cell:5}{'feeding' if feeds else '-':8}beam {beam:2} of {batch:2}", rates, "/s")
+                rates[side].append(rate)
+    tell(f"decode {cell:5}{'feeding' if feeds else '-':8}beam {beam:2} of {batch:2}", rates, "/s")
 
 
-def _tell(case: str, rates: dict[str, list[float]], unit: str) -> None:
-    ours, plain = (statistics.median(rates[side]) for side in ("ours", "plain"))
-    ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates["plain"], strict=True))
-    print(f"{case:34} {ours:10,.1f} {plain:10,.1f} {unit:9} ratio {ratio:5.2f}", flush=True)
+def seconds(work: Callable[..., object], *given: object) -> float:
+    start = time.perf_counter()
+    work(*given)
+    return time.perf_counter() - start
+
+
+def tell(case: str, rates: dict[str, list[float]], unit: str) -> None:
+    """Print the medians of our rates, of the other side's, and of the ratios of each turn."""
+    ours, other = map(statistics.median, rates.values())
+    ratio = statistics.median(a / b for a, b in zip(*rates.values(), strict=True))
+    print(f"{case:34} {ours:10,.1f} {other:10,.1f} {unit:9} ratio {ratio:5.2f}", flush=True)
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = options(__doc__).parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"{'':34} {'ours':>10} {'plain':>10}")
     for cell in arguments.cells:
@@ -347,13 +355,13 @@ def main() -> None:
                     _decode(arguments, cell, feeds, beam, batch)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(about: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--cells", nargs="+", default=["gru", "lstm"])
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=20, help="timed batches of each side")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -192,6 +192,10 @@ class ContinueSettings(TaskSettings):
     def has_validation(self):
         return self.data.validation > 0
 
+    @property
+    def has_test(self):
+        return True
+
     def build(self, seed, data_dir=None):
         with torch.random.fork_rng():
             torch.manual_seed(seed)

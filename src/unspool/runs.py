@@ -69,6 +69,8 @@ class Outcome:
         Loss and metrics of the kept weights on the validation part, where there is one.
     headline : Metric
         The one among them that stands for the rest.
+    has_test : bool
+        Whether a part of the data is left to judge the model by.
     """
 
     folder: RunFolder
@@ -76,6 +78,7 @@ class Outcome:
     kept_epoch: int
     validation: dict[str, float] | None
     headline: Metric
+    has_test: bool
 
 
 def free_folder(name: str, parent: Path = Path("runs")) -> Path:
@@ -200,7 +203,7 @@ def _run(
     progress = state.progress
     keeps_best = recipe.training.keep == "best" and progress.best_epoch > 0
     kept_epoch = progress.best_epoch if keeps_best else progress.epoch
-    return Outcome(run, progress, kept_epoch, validation, task.headline)
+    return Outcome(run, progress, kept_epoch, validation, task.headline, recipe.has_test)
 
 
 def search_lr(

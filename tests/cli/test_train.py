@@ -57,7 +57,16 @@ def test_a_line_an_epoch_where_there_is_no_terminal(command, tmp_path):
     assert out.splitlines()[0].startswith("2 epochs in ")
     for name in ("model", "curves.png"):
         assert str(tmp_path / "R" / name) in out
-    assert f"unspool evaluate {tmp_path / 'R'}" in out
+    assert f"unspool evaluate {tmp_path / 'R'}\n" in out
+
+
+@pytest.mark.parametrize("test", [0.0, 0.2])
+def test_what_is_said_to_come_next_can_be_done(command, tmp_path, test):
+    recipe = own(tmp_path, path=str(npz(tmp_path / "own.npz")), test=test)
+    _, out, _ = command("train", recipe, *TINY, "--out", tmp_path / "R")
+    _, _, *next_command = out.splitlines()[-1].split()
+    assert ("--split" in next_command) == (test == 0)
+    assert command(*next_command)[0] == 0
 
 
 def test_a_bar_on_a_terminal(tmp_path):

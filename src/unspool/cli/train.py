@@ -95,7 +95,8 @@ def summarise(outcome: Outcome) -> None:
     typer.echo(line)
     typer.echo(f"model   {folder.model}")
     typer.echo(f"curves  {folder.curves}")
-    typer.echo(f"next    unspool evaluate {folder.path}")
+    part = "" if outcome.has_test else " --split train"  # all that there is
+    typer.echo(f"next    unspool evaluate {folder.path}{part}")
 
 
 def _find_lr(recipe: NamedRecipe, out: Path | None, data_dir: Path | None, where: device) -> None:

@@ -76,6 +76,17 @@ def entry(name: str) -> Entry:
     raise DataError(f"no data set is called {name!r}, expected one of {', '.join(names())}{hint}")
 
 
+def is_divided(name: str | None) -> bool:
+    """Tell whether a set has parts in files of their own; False where there is no name.
+
+    Examples
+    --------
+    >>> is_divided("ptb"), is_divided("digits"), is_divided(None)
+    (True, False, False)
+    """
+    return name is not None and len(entry(name).files) > 1
+
+
 def locate(name: str, data_dir: Path | str | None = None) -> dict[str, Path | None]:
     """Find each file of a set, plain or compressed, without opening it.
 

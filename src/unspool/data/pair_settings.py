@@ -126,8 +126,16 @@ class PairDataSettings(Settings):
     @property
     def has_validation(self) -> bool:
         """Whether a part is divided off for model selection, or comes apart."""
-        in_files = self.name is not None and not catalogue.entry(self.name).built_in
-        return self.validation > 0 or self.validation_path is not None or in_files
+        return (
+            self.validation > 0
+            or self.validation_path is not None
+            or catalogue.is_divided(self.name)
+        )
+
+    @property
+    def has_test(self) -> bool:
+        """Whether a part is divided off for the final test, or comes apart."""
+        return self.test > 0 or self.test_path is not None or catalogue.is_divided(self.name)
 
     @property
     def limits(self) -> LengthLimits:

@@ -96,6 +96,11 @@ class SequenceDataSettings(Settings):
         """What messages and model cards call the data."""
         return self.name or os.path.basename(self.path or "")
 
+    @property
+    def has_test(self) -> bool:
+        """Whether a part is divided off for the final test, or comes apart."""
+        return self.test > 0 or self.test_path is not None or catalogue.is_divided(self.name)
+
 
 @dataclass(frozen=True)
 class Division:

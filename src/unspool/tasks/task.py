@@ -177,6 +177,11 @@ class TaskSettings(Settings, ABC):
     def has_validation(self) -> bool:
         """Whether a part of the data is kept apart to judge each epoch by."""
 
+    @property
+    @abstractmethod
+    def has_test(self) -> bool:
+        """Whether a part of the data is kept apart to judge the trained model by."""
+
     def prepare(self, data_dir: Path | None, progress: Callable[[str, int, int], None]) -> None:
         """Do beforehand what reading the data takes long for, and tell of it; nothing by default.
 

@@ -211,3 +211,10 @@ def test_texts_that_come_apart_have_a_validation_part(tmp_path):
     assert not settings_of(tmp_path / "own.txt").has_validation
     assert TextDataSettings(name="ptb", validation=0.0).has_validation
     assert not TextDataSettings(name="fable", validation=0.0).has_validation
+
+
+def test_which_texts_have_a_test_part():
+    assert TextDataSettings(path="own.txt").has_test
+    assert not TextDataSettings(path="own.txt", test=0.0).has_test
+    assert TextDataSettings(path="own.txt", test=0.0, test_path="other.txt").has_test
+    assert TextDataSettings(name="ptb", test=0.0).has_test

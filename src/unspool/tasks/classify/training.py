@@ -57,6 +57,11 @@ class ClassifySettings(TaskSettings):
         """Whether a share is divided off for it."""
         return self.data.validation > 0
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is such a part."""
+        return self.data.has_test
+
     def build(self, seed: int, data_dir: Path | None = None) -> Classify:
         """Load the data, fit the normalisation, and draw a new model's weights from the seed.
 

@@ -55,6 +55,11 @@ class DrawSettings(TaskSettings):
         """Whether a share is divided off for it."""
         return self.data.validation > 0
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is such a part."""
+        return self.data.has_test
+
     def build(self, seed: int, data_dir: Path | None = None) -> Draw:
         """Load the pictures, and draw a new model's weights from the seed.
 

@@ -67,6 +67,11 @@ class PredictSettings(TaskSettings):
         """Whether there is such a part."""
         return self.data.has_validation
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is such a part."""
+        return self.data.has_test
+
     def prepare(self, data_dir: Path | None, progress: Progress) -> None:
         """Tokenise the text, which is kept in the cache."""
         text_source.load(self.data, data_dir, progress=progress)

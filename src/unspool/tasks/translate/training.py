@@ -47,6 +47,11 @@ class TranslateSettings(TaskSettings):
         """Whether there is such a part."""
         return self.data.has_validation
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is such a part."""
+        return self.data.has_test
+
     def build(self, seed: int, data_dir: Path | None = None) -> Translate:
         """Load the pairs, fit the vocabularies, and draw a new model's weights from the seed.
 
