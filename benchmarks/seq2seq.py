@@ -20,6 +20,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -39,7 +40,9 @@ from unspool.training.precision import Precision, computing_in
 
 TOKENS, EMBEDDING, HIDDEN = 8000, 256, 320
 BATCH_TOKENS, CLIP, RATE = 2000, 1.0, 0.003
-BEGIN, END, SPECIAL = 2, 3, 4  # all tokens below SPECIAL are no words, as JoeyNMT has it
+BEGIN, END, SPECIAL = 2, 3, 4  # as JoeyNMT has them; SPECIAL is how many are no words
+
+T = TypeVar("T")
 
 
 class _Plain(nn.Module):
@@ -251,11 +254,11 @@ def random_batches(random: np.random.Generator, count: int) -> list[PairBatch]:
 
 def random_batch(random: np.random.Generator, pairs: int, shortest: int, longest: int) -> PairBatch:
     def side() -> tuple[Tensor, Tensor]:
-        lengths = torch.from_numpy(random.integers(shortest, longest + 1, pairs))
+        lengths = random.integers(shortest, longest + 1, pairs)
         lengths[0] = longest
-        words = random.zipf(1.2, (pairs, longest)) % (TOKENS - SPECIAL) + SPECIAL
-        words[np.arange(pairs), lengths - 1] = END
-        return torch.from_numpy(words), lengths
+        tokens = random.zipf(1.2, (pairs, longest)) % (TOKENS - SPECIAL) + SPECIAL
+        tokens[np.arange(pairs), lengths - 1] = END
+        return torch.from_numpy(tokens), torch.from_numpy(lengths)
 
     (source, source_lengths), (target, target_lengths) = side(), side()
     target[:, 0] = BEGIN
@@ -307,7 +310,8 @@ def _train(arguments: argparse.Namespace, cell: str, feeds: bool, precision: Pre
     for batch in [batches[0], *batches]:
         tokens = int(batch.target_lengths.sum()) - len(batch)
         for side, step in steps.items():
-            rates[side].append(tokens / seconds(step, batch))
+            _, seconds = timed(step, batch)
+            rates[side].append(tokens / seconds)
     tell(f"train  {cell:5}{'feeding' if feeds else '-':8}{precision:5}", rates, "tokens/s")
 
 
@@ -323,16 +327,17 @@ def _decode(arguments: argparse.Namespace, cell: str, feeds: bool, beam: int, ba
     for turn in range(1 + (arguments.rounds if batch == 1 else max(arguments.rounds // 4, 2))):
         cut = random_batch(random, batch, 6, 24 if batch > 1 else 14)
         for side, decode in sides.items():
-            rate = batch / seconds(decode, cut.source, cut.source_lengths, beam)
+            _, seconds = timed(decode, cut.source, cut.source_lengths, beam)
             if turn:
-                rates[side].append(rate)
+                rates[side].append(batch / seconds)
     tell(f"decode {cell:5}{'feeding' if feeds else '-':8}beam {beam:2} of {batch:2}", rates, "/s")
 
 
-def seconds(work: Callable[..., object], *given: object) -> float:
+def timed(work: Callable[..., T], *given: object) -> tuple[T, float]:
+    """What comes of the work, and how many seconds it took."""
     start = time.perf_counter()
-    work(*given)
-    return time.perf_counter() - start
+    result = work(*given)
+    return result, time.perf_counter() - start
 
 
 def tell(case: str, rates: dict[str, list[float]], unit: str) -> None:
