@@ -23,7 +23,10 @@ Batches and turns are those of ``seq2seq.py``. JoeyNMT's search knows one greate
 batch, so all sources of a batch to be decoded are equally long, and neither side can end a
 hypothesis before it is as long as they are.
 
-    pip install joeynmt==2.3.0
+JoeyNMT wants an old protobuf, so an environment of its own is best, and it does not say that it
+needs importlib-metadata:
+
+    pip install joeynmt==2.3.0 importlib-metadata
     python benchmarks/joeynmt_seq2seq.py --threads 2
 """
 
@@ -71,7 +74,10 @@ try:
     from joeynmt.search import search
     from joeynmt.vocabulary import Vocabulary
 except ImportError as error:
-    sys.exit(f"JoeyNMT cannot be imported ({error}); pip install joeynmt==2.3.0")
+    sys.exit(
+        f"this compares with JoeyNMT, which cannot be imported ({error}); "
+        "pip install joeynmt==2.3.0 importlib-metadata"
+    )
 
 PADDING, LENGTH = 1, 14  # the padding is JoeyNMT's; so long are captions
 NEVER = [PADDING, BEGIN, END]  # in a hypothesis

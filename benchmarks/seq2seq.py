@@ -34,6 +34,7 @@ from unspool.decoding.greedy import greedy
 from unspool.decoding.settings import BeamSettings
 from unspool.models.encoder_decoder import EncoderDecoder, EncoderDecoderSettings
 from unspool.models.memory import DecoderState
+from unspool.nn.evaluation import evaluating
 from unspool.tasks.translate.judging import read_targets
 from unspool.training.optimization import OptimizerSettings, clip_gradients
 from unspool.training.precision import Precision, computing_in
@@ -221,10 +222,14 @@ def _plain_step(model: _Plain, precision: Precision) -> Callable[[PairBatch], Te
     return step
 
 
-@torch.inference_mode()
 def our_decode(
     model: EncoderDecoder, source: Tensor, lengths: Tensor, beam: int
 ) -> list[list[int]]:
+    with evaluating(model):
+        return _decoded(model, source, lengths, beam)
+
+
+def _decoded(model: EncoderDecoder, source: Tensor, lengths: Tensor, beam: int) -> list[list[int]]:
     settings = BeamSettings(beam=beam, max_length=100, max_length_factor=1.0)
     state = model.initial_state(model.encode(source, lengths))
     start = torch.full((len(source),), BEGIN)

@@ -104,6 +104,15 @@ unspool::Rows<T> rows_of(const RowsOf& rows) {
     return {pointer<T>(Address(rows[0])), rows[1], rows[2]};
 }
 
+std::vector<unspool::Weights> weights_of(const std::vector<Address>& addresses) {
+    std::vector<unspool::Weights> weights;
+    for (size_t i = 0; i + 4 <= addresses.size(); i += 4)
+        weights.push_back(
+            {pointer<const float>(addresses[i]), pointer<const float>(addresses[i + 1]),
+             pointer<const float>(addresses[i + 2]), pointer<const float>(addresses[i + 3])});
+    return weights;
+}
+
 // What both passes read, as Python passes it.
 struct Call {
     const Kernels& kernels;
@@ -119,10 +128,7 @@ struct Call {
         arguments.lengths = pointer<const int64_t>(lengths);
         arguments.h0 = pointer<const float>(h0);
         arguments.c0 = pointer<const float>(c0);
-        for (size_t i = 0; i + 4 <= weights.size(); i += 4)
-            arguments.weights.push_back(
-                {pointer<const float>(weights[i]), pointer<const float>(weights[i + 1]),
-                 pointer<const float>(weights[i + 2]), pointer<const float>(weights[i + 3])});
+        arguments.weights = weights_of(weights);
         arguments.mask = pointer<const uint8_t>(mask);
         arguments.scale = scale;
         arguments.output = rows_of<float>(output);
@@ -130,6 +136,19 @@ struct Call {
         arguments.threads = threads;
     }
 };
+
+int64_t packed_size(const std::string& kernel, const std::string& cell, const Sizes& sizes) {
+    return unspool::packed_size(kernels_called(kernel), stack_of(cell, sizes));
+}
+
+void pack(const std::string& kernel, const std::string& cell, const Sizes& sizes,
+          const std::vector<Address>& weights, Address packed, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const unspool::Stack stack = stack_of(cell, sizes);
+    const auto given = weights_of(weights);
+    const nb::gil_scoped_release release;
+    unspool::pack(kernels, stack, given, pointer<float>(packed), threads);
+}
 
 int64_t workspace_size(const std::string& kernel, const std::string& cell, const Sizes& sizes,
                        bool has_mask) {
@@ -139,9 +158,10 @@ int64_t workspace_size(const std::string& kernel, const std::string& cell, const
 void forward(const std::string& kernel, const std::string& cell, const Sizes& sizes,
              const RowsOf& input, Address lengths, Address h0, Address c0,
              const std::vector<Address>& weights, Address mask, float scale, const RowsOf& output,
-             Address workspace, int threads, Address h_n, Address c_n) {
-    const Call call(kernel, cell, sizes, input, lengths, h0, c0, weights, mask, scale, output,
-                    workspace, threads);
+             Address workspace, int threads, Address h_n, Address c_n, Address packed) {
+    Call call(kernel, cell, sizes, input, lengths, h0, c0, weights, mask, scale, output, workspace,
+              threads);
+    call.arguments.packed = pointer<const float>(packed);
     const unspool::FinalState final{pointer<float>(h_n), pointer<float>(c_n)};
     const nb::gil_scoped_release release;
     unspool::forward(call.kernels, call.arguments, final);
@@ -231,7 +251,11 @@ NB_MODULE(_native, module) {
                "Floats that the forward pass saves for the backward pass.");
     module.def("forward", &forward, "kernel"_a, "cell"_a, "sizes"_a, "input"_a, "lengths"_a, "h0"_a,
                "c0"_a, "weights"_a, "mask"_a, "scale"_a, "output"_a, "workspace"_a, "threads"_a,
-               "h_n"_a, "c_n"_a, "Run a recurrent stack.");
+               "h_n"_a, "c_n"_a, "packed"_a = Address(0), "Run a recurrent stack.");
+    module.def("packed_size", &packed_size, "kernel"_a, "cell"_a, "sizes"_a,
+               "Floats that a stack's packed weights take.");
+    module.def("pack", &pack, "kernel"_a, "cell"_a, "sizes"_a, "weights"_a, "packed"_a, "threads"_a,
+               "Pack a stack's weights for many forward passes.");
     module.def("backward", &backward, "kernel"_a, "cell"_a, "sizes"_a, "input"_a, "lengths"_a,
                "h0"_a, "c0"_a, "weights"_a, "mask"_a, "scale"_a, "output"_a, "workspace"_a,
                "threads"_a, "d_output"_a, "d_h_n"_a, "d_c_n"_a, "d_input"_a, "d_h0"_a, "d_c0"_a,

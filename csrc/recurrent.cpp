@@ -192,13 +192,72 @@ int64_t workspace_size(const Kernels& kernels, const Stack& stack, bool has_mask
     return Workspace(kernels, stack, has_mask, nullptr).size();
 }
 
+// ------------------------------------------------------------------ packed weights
+
+namespace {
+
+// Those of a layer and direction.
+struct Packed {
+    float *panels, *bias;
+};
+
+// Where each layer and direction has its packed weights, in memory that `take` hands out.
+template <class Take>
+std::vector<Packed> places(const Kernels& kernels, const Stack& stack, const Take& take) {
+    std::vector<Packed> found;
+    for (int k = 0; k < stack.L * stack.D; ++k) {
+        float* const panels =
+            take(kernels.gate_panels(stack.cell, stack.inputs(k / stack.D), stack.H));
+        found.push_back({panels, take(4 * padded(stack.H, kernels.width))});
+    }
+    return found;
+}
+
+// The same in one array.
+std::vector<Packed> places_in(const Kernels& kernels, const Stack& stack, float* packed,
+                              int64_t* size = nullptr) {
+    constexpr int64_t line = 16;  // floats
+    int64_t used = 0;
+    auto found = places(kernels, stack, [&](int64_t count) {
+        float* const place = advanced(packed, used);
+        used += padded(count, line);
+        return place;
+    });
+    if (size) *size = used;
+    return found;
+}
+
+void pack_into(const Kernels& kernels, const Stack& stack, const std::vector<Weights>& weights,
+               const std::vector<Packed>& packed, int threads) {
+    const int64_t units = padded(stack.H, kernels.width) / kernels.width;
+    parallel(threads, [&](int part) {
+        const Range range = part_of(units, part, threads);
+        for (int k = 0; k < stack.L * stack.D; ++k)
+            kernels.pack_gates(stack.cell, weights[k], stack.inputs(k / stack.D), stack.H,
+                               range.begin, range.end, packed[k].panels, packed[k].bias);
+    });
+}
+
+}  // namespace
+
+int64_t packed_size(const Kernels& kernels, const Stack& stack) {
+    int64_t size = 0;
+    places_in(kernels, stack, nullptr, &size);
+    return size;
+}
+
+void pack(const Kernels& kernels, const Stack& stack, const std::vector<Weights>& weights,
+          float* packed, int threads) {
+    pack_into(kernels, stack, weights, places_in(kernels, stack, packed), threads);
+}
+
 // ------------------------------------------------------------------ forwards
 
 namespace {
 
 // Whether weights would be packed for so little that to read them as they are is faster.
 bool is_single_step(const Arguments& a) {
-    return a.stack.T == 1 && a.stack.B <= 4 && !a.lengths && !a.workspace;
+    return a.stack.T == 1 && a.stack.B <= 4 && !a.lengths && !a.workspace && !a.packed;
 }
 
 }  // namespace
@@ -213,20 +272,13 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     const Parts parts = deal(a, divides ? 1 : a.threads);
     const bool single_step = is_single_step(a);
 
-    struct Packed {
-        float *panels, *bias;
-    };
     std::vector<Packed> packed;
-    for (int k = 0; k < stack.L * stack.D && !single_step; ++k)
-        packed.push_back(
-            {arena.floats(kernels.gate_panels(stack.cell, stack.inputs(k / stack.D), H)),
-             arena.floats(4 * units * kernels.width)});
-    if (!single_step) parallel(parts.threads, [&](int part) {
-        const Range range = part_of(units, part, parts.threads);
-        for (int k = 0; k < stack.L * stack.D; ++k)
-            kernels.pack_gates(stack.cell, a.weights[k], stack.inputs(k / stack.D), H, range.begin,
-                               range.end, packed[k].panels, packed[k].bias);
-    });
+    if (a.packed) {
+        packed = places_in(kernels, stack, const_cast<float*>(a.packed));
+    } else if (!single_step) {
+        packed = places(kernels, stack, [&](int64_t count) { return arena.floats(count); });
+        pack_into(kernels, stack, a.weights, packed, parts.threads);
+    }
 
     const bool saves = a.workspace != nullptr;
     const Workspace saved(kernels, stack, a.mask != nullptr, a.workspace);
@@ -261,7 +313,7 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
                 job.reverse = direction == 1;
                 job.steps = stack.T;
                 job.sequences = parts.parts[part];
-                job.weights = &a.weights[k];
+                if (!a.packed) job.weights = &a.weights[k];
                 if (!single_step) {
                     job.panels = packed[k].panels;
                     job.bias = packed[k].bias;

@@ -28,6 +28,7 @@ struct Arguments {
     const float* h0;                 // or null for zeros
     const float* c0;                 // or null for zeros
     std::vector<Weights> weights;    // (L·D)
+    const float* packed;             // what `pack` made of them; or null, then forward() does it
     const uint8_t* mask;             // (L−1, B, T, D·H), 1 where an output is kept; or null
     float scale;                     // what kept outputs are multiplied by
     Rows<float> output;              // D·H numbers each
@@ -62,6 +63,12 @@ struct Gradients {
 
 // Floats that the forward pass saves. Padding has its place in it, but is never touched.
 int64_t workspace_size(const Kernels&, const Stack&, bool has_mask);
+
+// Floats that a stack's weights take in the order in which the kernels read them.
+int64_t packed_size(const Kernels&, const Stack&);
+
+// Brings weights (L·D) into that order, for many forward passes with the same ones.
+void pack(const Kernels&, const Stack&, const std::vector<Weights>&, float* packed, int threads);
 
 // Throws std::invalid_argument if a length is not in 0..T.
 void forward(const Kernels&, const Arguments&, const FinalState&);

@@ -24,6 +24,11 @@ def forward(
     threads: int,
     h_n: int,
     c_n: int,
+    packed: int = 0,
+) -> None: ...
+def packed_size(kernel: str, cell: str, sizes: Sequence[int]) -> int: ...
+def pack(
+    kernel: str, cell: str, sizes: Sequence[int], weights: Sequence[int], packed: int, threads: int
 ) -> None: ...
 def backward(
     kernel: str,

@@ -8,10 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from unspool.nn.recurrent import keeping_packed
+
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Leave out gradients and dropout; the model's mode is afterwards what it was.
+
+    Meanwhile recurrent layers keep their weights packed
+    (:func:`unspool.nn.recurrent.keeping_packed`).
 
     Examples
     --------
@@ -25,7 +30,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), keeping_packed(model):
             yield
     finally:
         model.train(was_training)

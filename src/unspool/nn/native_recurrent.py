@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from unspool.nn.stack import GATES, CellName, Stack, State, Weights
+from unspool.nn.stack import GATES, CellName
 
 # ------------------------------------------------------------------------------- shapes and memory
 
@@ -282,50 +282,3 @@ def backward(
         _weight_addresses(d_weights, bias),
     )
     return [gradient for gradient in gradients if gradient is not None]
-
-
-def infer(
-    stack: Stack, input: Tensor, state: State | None, weights: Sequence[Weights], kernel: str
-) -> tuple[Tensor, State]:
-    """Run a stack over full sequences where no gradient will be asked for, with no checks.
-
-    Parameters
-    ----------
-    stack : Stack
-    input : Tensor, shape (B, T, F)
-        Rows contiguous.
-    state : State, shapes (L·D, B, H), or None
-        Contiguous; None for zeros.
-    weights : sequence of Weights, length L·D
-        Contiguous.
-    kernel : str
-        One of :func:`unspool.nn.levels.names`.
-
-    Returns
-    -------
-    output : Tensor, shape (B, T, D·H)
-    state : State
-    """
-    from unspool import _native
-
-    sizes = (*input.shape, weights[0].weight_hh.size(1), stack.num_layers, 1 + stack.bidirectional)
-    output, h_n, c_n, _ = results(input, sizes, stack.cell, 0)
-    h0, c0 = (*(state or ()), None, None)[:2]
-    _native.forward(
-        kernel,
-        stack.cell,
-        sizes,
-        (input.data_ptr(), input.stride(0), input.stride(1)),
-        0,
-        _address(h0),
-        _address(c0),
-        [0 if weight is None else weight.data_ptr() for layer in weights for weight in layer[:4]],
-        0,
-        1.0,
-        (output.data_ptr(), output.stride(0), output.stride(1)),
-        0,
-        torch.get_num_threads(),
-        h_n.data_ptr(),
-        c_n.data_ptr(),
-    )
-    return output, (h_n, c_n) if stack.cell == "lstm" else (h_n,)

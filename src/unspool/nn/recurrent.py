@@ -5,7 +5,8 @@ that either class can take the other's place. The shape legend is in :mod:`unspo
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from unspool.nn import fused, kernels, levels, native_recurrent, reference
+from unspool.nn import fused, kernels, levels, reference
+from unspool.nn.inference import Inference
 from unspool.nn.lengths import check_lengths
 from unspool.nn.stack import GATES, Route, Stack, State, Weights
 
@@ -26,6 +28,10 @@ Hidden = Tensor | tuple[Tensor, Tensor]
 
 class _Recurrent(nn.RNNBase):
     """What RNN, LSTM and GRU add to their namesakes in torch.nn."""
+
+    _keeps = False
+    _kept: Inference | None = None
+    """What is packed, and whether it is kept from call to call; see :func:`keeping_packed`."""
 
     def forward(
         self,
@@ -131,20 +137,25 @@ class _Recurrent(nn.RNNBase):
 
     def _quick_step(self, x: Tensor, hx: Hidden | None) -> tuple[Tensor, Hidden] | None:
         """Run over one step at the cost of its arithmetic; None where :meth:`forward` must."""
-        if self._forward_hooks or self._forward_pre_hooks or torch.is_grad_enabled():
+        if self._forward_hooks or self._forward_pre_hooks or self._asks_for_gradients():
             return None
-        step_dim = 1 if self.batch_first else 0
-        if x.dim() == 2:
-            quick = self._quick_forward(x.unsqueeze(step_dim), hx)
-            return None if quick is None else (quick[0].squeeze(step_dim), quick[1])
+        if type(x) is not Tensor or not kernels.only_numbers() or x.numel() == 0:
+            return None
+        ready = self._ready()
+        if ready is None:
+            return None
         state = self._members(hx)
-        if state is not None:
-            hx = self._as_hidden(tuple(member.unsqueeze(1) for member in state))
-        quick = self._quick_forward(x[None, None], hx)
-        if quick is None:
+        is_batched = x.dim() == 2
+        if not is_batched:
+            x = x[None]
+            state = state and tuple(member.unsqueeze(1) for member in state)
+        sequences = (ready.num_states, x.size(0), self.hidden_size)
+        if not _plain(x, x.size(0), self.input_size) or not _all_plain(state, *sequences):
             return None
-        final = tuple(member.squeeze(1) for member in self._members(quick[1]) or ())
-        return quick[0][0, 0], self._as_hidden(final)
+        output, final = ready.step(x, state)
+        if not is_batched:
+            output, final = output[0], tuple(member.squeeze(1) for member in final)
+        return output, self._as_hidden(final)
 
     def _quick_forward(
         self, input: Tensor | PackedSequence, hx: Hidden | None
@@ -159,23 +170,47 @@ class _Recurrent(nn.RNNBase):
             return None
         if not _plain(input, *input.shape[:2], self.input_size) or input.numel() == 0:
             return None
-        name = levels.kernel()
-        state, weights = self._members(hx), self._weights()
+        state = self._members(hx)
         batch = input if self.batch_first else input.transpose(0, 1)
-        sequences = (len(weights), batch.size(0), self.hidden_size)
-        if (
-            name not in levels.names()
-            or self.proj_size > 0
-            or not all(_plain(member, *sequences) for member in state or ())
-            or not self._are_plain(weights)
-        ):
-            return None
-        if torch.is_grad_enabled() or (self.training and self.dropout):
-            arguments = (self._stack(), batch, state, None, weights)
-            output, final = kernels.run(*arguments, kernel=name)
+        if self._asks_for_gradients():
+            found = self._quick_training(batch, state)
         else:
-            output, final = native_recurrent.infer(self._stack(), batch, state, weights, name)
+            ready = self._ready()
+            if ready is None:
+                return None
+            sequences = (ready.num_states, batch.size(0), self.hidden_size)
+            found = ready(batch, state) if _all_plain(state, *sequences) else None
+        if found is None:
+            return None
+        output, final = found
         return output if self.batch_first else output.transpose(0, 1), self._as_hidden(final)
+
+    def _quick_training(self, batch: Tensor, state: State | None) -> tuple[Tensor, State] | None:
+        name, weights = levels.kernel(), self._weights()
+        sequences = (len(weights), batch.size(0), self.hidden_size)
+        if not self._is_served(name, weights) or not _all_plain(state, *sequences):
+            return None
+        return kernels.run(self._stack(), batch, state, None, weights, kernel=name)
+
+    def _asks_for_gradients(self) -> bool:
+        """Whether a graph may be wanted, or dropout; else there are but numbers to compute."""
+        return torch.is_grad_enabled() or (self.training and self.dropout > 0)
+
+    def _ready(self) -> Inference | None:
+        """The stack ready to be run without gradients; None where no native kernel serves it."""
+        name = levels.kernel()
+        if self._kept is not None and self._kept.serves(name, self._parameters):
+            return self._kept
+        weights = self._weights()
+        if not self._is_served(name, weights):
+            return None
+        keeps = self._keeps and not any(each.is_inference() for each in self.parameters())
+        ready = Inference(self._stack(), self.input_size, weights, name, packs=keeps)
+        self._kept = ready if keeps and ready.serves(name, self._parameters) else None
+        return ready
+
+    def _is_served(self, name: str, weights: Sequence[Weights]) -> bool:
+        return name in levels.names() and self.proj_size == 0 and self._are_plain(weights)
 
     def _are_plain(self, weights: Sequence[Weights]) -> bool:
         gates = GATES[self.mode.lower()] * self.hidden_size  # type: ignore[index]
@@ -304,15 +339,41 @@ class _Recurrent(nn.RNNBase):
         return Weights(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
 
 
+@contextmanager
+def keeping_packed(network: nn.Module) -> Iterator[None]:
+    """Let a network's recurrent layers keep their weights packed from call to call.
+
+    The kernels read weights in an order of their own. To bring them into it takes longer than a
+    step of a few sequences; where many steps follow one another, as in decoding, it is done once.
+    It takes as much memory as the weights, which are not to be changed meanwhile through ``.data``.
+    """
+    layers = [
+        module
+        for module in network.modules()
+        if isinstance(module, _Recurrent) and not module._keeps
+    ]
+    for layer in layers:
+        layer._keeps = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._keeps, layer._kept = False, None
+
+
 def _plain(tensor: Any, *shape: int) -> bool:
     """Tell whether C++ can read a tensor of this shape by its address."""
     return (
         (type(tensor) is Tensor or type(tensor) is nn.Parameter)
-        and tensor.dtype == torch.float32
+        and tensor.dtype is torch.float32
         and tensor.shape == shape
         and tensor.is_contiguous()
-        and tensor.device.type == "cpu"
+        and tensor.is_cpu
     )
+
+
+def _all_plain(state: State | None, *shape: int) -> bool:
+    return state is None or all(_plain(member, *shape) for member in state)
 
 
 def _pack_like(packed: PackedSequence, output: Tensor, lengths: Tensor) -> PackedSequence:

@@ -1,0 +1,157 @@
+"""A recurrent stack where no gradient is asked for: made ready once, and run over and over.
+
+For a step of a few sequences all that surrounds the arithmetic counts: here a call is a few
+allocations and one call of C++. Nothing is checked; :mod:`unspool.nn.recurrent` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from unspool.nn.stack import Stack, State, Weights
+
+_Rows = tuple[int, int, int]
+"""Address, and strides from sequence to sequence and from step to step."""
+
+
+class Inference:
+    """A stack, its weights and the kernel that computes it.
+
+    Parameters
+    ----------
+    stack : Stack
+    features : int
+        F.
+    weights : sequence of Weights, length L·D
+        Contiguous, in float32, without projections.
+    kernel : str
+        One of :func:`unspool.nn.levels.names`.
+    packs : bool
+        Whether to bring the weights into the order in which the kernel reads them now, for many
+        calls, and not in each.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        features: int,
+        weights: Sequence[Weights],
+        kernel: str,
+        *,
+        packs: bool = False,
+    ) -> None:
+        self.kernel, self.cell = kernel, stack.cell
+        self.hidden_size = weights[0].weight_hh.size(1)
+        self.directions = 1 + stack.bidirectional
+        self._shape = (features, self.hidden_size, stack.num_layers, self.directions)
+        self._tensors = [each for layer in weights for each in layer if each is not None]
+        self._addresses = [_address(each) for layer in weights for each in layer[:4]]
+        self._packed: Tensor | None = None
+        if packs:
+            self._versions = [each._version for each in self._tensors]
+            self._packed, self._addresses = self._pack(), []
+
+    @property
+    def num_states(self) -> int:
+        """L·D."""
+        return self._shape[2] * self.directions
+
+    def serves(self, kernel: str, parameters: Mapping[str, Tensor | None]) -> bool:
+        """Tell whether what was packed still is what a layer holds, for this kernel."""
+        if kernel != self.kernel or len(parameters) != len(self._tensors):
+            return False
+        held = zip(parameters.values(), self._tensors, self._versions, strict=True)
+        for tensor, known, version in held:
+            if tensor is not known or known._version != version:
+                return False
+        return True
+
+    def __call__(self, input: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Run over full sequences.
+
+        Parameters
+        ----------
+        input : Tensor, shape (B, T, F)
+            Rows contiguous.
+        state : State, shapes (L·D, B, H), or None
+            Contiguous; None for zeros.
+
+        Returns
+        -------
+        output : Tensor, shape (B, T, D·H)
+        state : State
+        """
+        batch, steps, _ = input.shape
+        size = self.directions * self.hidden_size
+        if not input.is_contiguous() and input.transpose(0, 1).is_contiguous():
+            output = input.new_empty(steps, batch, size).transpose(0, 1)
+        else:
+            output = input.new_empty(batch, steps, size)
+        return output, self._run(input, (batch, steps), _rows(input), _rows(output), state)
+
+    def step(self, x: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Run over one step, (B, F), contiguous; returns (B, D·H) and the state after it."""
+        batch, features = x.shape
+        size = self.directions * self.hidden_size
+        output = x.new_empty(batch, size)
+        rows = (x.data_ptr(), features, features)
+        return output, self._run(x, (batch, 1), rows, (output.data_ptr(), size, size), state)
+
+    def _run(
+        self,
+        like: Tensor,
+        size: tuple[int, int],
+        input: _Rows,
+        output: _Rows,
+        state: State | None,
+    ) -> State:
+        from unspool import _native
+
+        shape = (self.num_states, size[0], self.hidden_size)
+        final = [like.new_empty(shape) for _ in range(2 if self.cell == "lstm" else 1)]
+        before = [each.data_ptr() for each in state] if state else []
+        _native.forward(
+            self.kernel,
+            self.cell,
+            (*size, *self._shape),
+            input,
+            0,
+            before[0] if before else 0,
+            before[1] if len(before) > 1 else 0,
+            self._addresses,
+            0,
+            1.0,
+            output,
+            0,
+            torch.get_num_threads(),
+            final[0].data_ptr(),
+            final[1].data_ptr() if len(final) > 1 else 0,
+            _address(self._packed),
+        )
+        return tuple(final)
+
+    def _pack(self) -> Tensor:
+        from unspool import _native
+
+        sizes = (1, 1, *self._shape)
+        packed = self._tensors[0].new_empty(_native.packed_size(self.kernel, self.cell, sizes))
+        _native.pack(
+            self.kernel,
+            self.cell,
+            sizes,
+            self._addresses,
+            packed.data_ptr(),
+            torch.get_num_threads(),
+        )
+        return packed
+
+
+def _rows(tensor: Tensor) -> _Rows:
+    return tensor.data_ptr(), tensor.stride(0), tensor.stride(1)
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()

@@ -1,0 +1,96 @@
+"""Weights that are kept packed from call to call change nothing but the time."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from unspool.nn import levels
+from unspool.nn.recurrent import GRU, LSTM, RNN, keeping_packed
+
+LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+pytestmark = pytest.mark.skipif(not levels.names(), reason="there is no native kernel")
+
+
+def layer_of(cell="gru", **options):
+    torch.manual_seed(1)
+    return LAYERS[cell](5, 7, batch_first=True, **options)
+
+
+def state_of(answer):
+    final = answer[1]
+    return final if isinstance(final, tuple) else (final,)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize(
+    "options", [{}, {"num_layers": 3}, {"bidirectional": True}, {"bias": False}], ids=str
+)
+def test_answers_are_the_same(cell, options, native):
+    del native
+    layer = layer_of(cell, **options)
+    for batch, steps in ((9, 1), (2, 3), (7, 4)):
+        x = torch.randn(batch, steps, 5)
+        with torch.inference_mode():
+            expected = layer(x)
+            with keeping_packed(layer):
+                for _ in range(2):
+                    found = layer(x)
+                    assert torch.equal(found[0], expected[0])
+                    assert all(map(torch.equal, state_of(found), state_of(expected)))
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_steps_are_those_of_the_whole_sequence(cell, native):
+    del native
+    layer = layer_of(cell, num_layers=2)
+    x = torch.randn(3, 6, 5)
+    with torch.inference_mode(), keeping_packed(layer):
+        expected, _ = layer(x)
+        state = None
+        for step in range(6):
+            output, state = layer.step(x[:, step], state)
+            torch.testing.assert_close(output, expected[:, step], rtol=1e-6, atol=1e-7)
+
+
+def test_weights_that_change_are_packed_anew():
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    with keeping_packed(layer), torch.no_grad():
+        before = layer(x)[0]
+        layer.weight_hh_l0.mul_(2)
+        after = layer(x)[0]
+        assert not torch.equal(before, after)
+        assert torch.equal(after, copy.deepcopy(layer)(x)[0])
+        zeros = {name: torch.zeros_like(weight) for name, weight in layer.named_parameters()}
+        assert not functional_call(layer, zeros, (x,))[0].any()
+        assert torch.equal(layer(x)[0], after)
+
+
+def test_weights_without_a_history_are_read_each_time():
+    with torch.inference_mode():
+        layer, x = layer_of(), torch.randn(6, 2, 5)
+        with keeping_packed(layer):
+            before = layer(x)[0]
+            layer.weight_hh_l0.mul_(2)
+            assert not torch.equal(before, layer(x)[0])
+
+
+def test_nothing_is_kept_afterwards():
+    network = nn.ModuleDict({"one": layer_of(), "other": layer_of("lstm")})
+    names = set(network.state_dict())
+    with torch.inference_mode(), keeping_packed(network):
+        with keeping_packed(network["one"]):
+            network["one"](torch.randn(6, 2, 5))
+        assert network["one"]._kept is not None  # the outer one still holds
+        assert set(network.state_dict()) == names
+    assert network["one"]._kept is None
+    assert network["other"]._kept is None
+
+
+def test_a_gradient_is_not_lost():
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    with keeping_packed(layer):
+        layer(x)[0].sum().backward()
+    assert layer.weight_hh_l0.grad.any()
