@@ -36,7 +36,7 @@ def test_answers_are_the_same(cell, options, native):
         with torch.inference_mode():
             expected = layer(x)
             with keeping_packed(layer):
-                for _ in range(2):
+                for _ in range(3):  # made ready, packed, kept
                     found = layer(x)
                     assert torch.equal(found[0], expected[0])
                     assert all(map(torch.equal, state_of(found), state_of(expected)))
@@ -58,23 +58,45 @@ def test_steps_are_those_of_the_whole_sequence(cell, native):
 def test_weights_that_change_are_packed_anew():
     layer, x = layer_of(), torch.randn(6, 2, 5)
     with keeping_packed(layer), torch.no_grad():
-        before = layer(x)[0]
+        before = layer(x)[0], layer(x)[0]
         layer.weight_hh_l0.mul_(2)
         after = layer(x)[0]
-        assert not torch.equal(before, after)
+        assert not torch.equal(before[1], after)
+        assert torch.equal(layer(x)[0], after)
         assert torch.equal(after, copy.deepcopy(layer)(x)[0])
         zeros = {name: torch.zeros_like(weight) for name, weight in layer.named_parameters()}
         assert not functional_call(layer, zeros, (x,))[0].any()
         assert torch.equal(layer(x)[0], after)
 
 
+def test_weights_that_are_computed_are_computed_each_time():
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    nn.utils.parametrizations.weight_norm(layer, "weight_hh_l0")
+    with keeping_packed(layer), torch.no_grad():
+        before = layer(x)[0], layer(x)[0]
+        layer.parametrizations.weight_hh_l0.original0.mul_(2)
+        assert torch.equal(*before)
+        assert not torch.equal(before[0], layer(x)[0])
+
+
+def test_a_copy_has_weights_of_its_own():
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    with keeping_packed(layer), torch.no_grad():
+        expected = layer(x)[0], layer(x)[0]
+        other = copy.deepcopy(layer)
+        layer.weight_hh_l0.zero_()
+        assert torch.equal(other(x)[0], expected[0])
+        other.weight_hh_l0.zero_()
+        assert torch.equal(other(x)[0], layer(x)[0])
+
+
 def test_weights_without_a_history_are_read_each_time():
     with torch.inference_mode():
         layer, x = layer_of(), torch.randn(6, 2, 5)
         with keeping_packed(layer):
-            before = layer(x)[0]
+            before = layer(x)[0], layer(x)[0]
             layer.weight_hh_l0.mul_(2)
-            assert not torch.equal(before, layer(x)[0])
+            assert not torch.equal(before[1], layer(x)[0])
 
 
 def test_nothing_is_kept_afterwards():

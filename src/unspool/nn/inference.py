@@ -29,45 +29,22 @@ class Inference:
         Contiguous, in float32, without projections.
     kernel : str
         One of :func:`unspool.nn.levels.names`.
-    packs : bool
-        Whether to bring the weights into the order in which the kernel reads them now, for many
-        calls, and not in each.
     """
 
     def __init__(
-        self,
-        stack: Stack,
-        features: int,
-        weights: Sequence[Weights],
-        kernel: str,
-        *,
-        packs: bool = False,
+        self, stack: Stack, features: int, weights: Sequence[Weights], kernel: str
     ) -> None:
         self.kernel, self.cell = kernel, stack.cell
         self.hidden_size = weights[0].weight_hh.size(1)
         self.directions = 1 + stack.bidirectional
         self._shape = (features, self.hidden_size, stack.num_layers, self.directions)
-        self._tensors = [each for layer in weights for each in layer if each is not None]
-        self._addresses = [_address(each) for layer in weights for each in layer[:4]]
+        self._weights = weights
         self._packed: Tensor | None = None
-        if packs:
-            self._versions = [each._version for each in self._tensors]
-            self._packed, self._addresses = self._pack(), []
 
     @property
     def num_states(self) -> int:
         """L·D."""
         return self._shape[2] * self.directions
-
-    def serves(self, kernel: str, parameters: Mapping[str, Tensor | None]) -> bool:
-        """Tell whether what was packed still is what a layer holds, for this kernel."""
-        if kernel != self.kernel or len(parameters) != len(self._tensors):
-            return False
-        held = zip(parameters.values(), self._tensors, self._versions, strict=True)
-        for tensor, known, version in held:
-            if tensor is not known or known._version != version:
-                return False
-        return True
 
     def __call__(self, input: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Run over full sequences.
@@ -113,6 +90,7 @@ class Inference:
         shape = (self.num_states, size[0], self.hidden_size)
         final = [like.new_empty(shape) for _ in range(2 if self.cell == "lstm" else 1)]
         before = [each.data_ptr() for each in state] if state else []
+        packed = self._packed
         _native.forward(
             self.kernel,
             self.cell,
@@ -121,7 +99,7 @@ class Inference:
             0,
             before[0] if before else 0,
             before[1] if len(before) > 1 else 0,
-            self._addresses,
+            self._addresses() if packed is None else [],
             0,
             1.0,
             output,
@@ -129,24 +107,68 @@ class Inference:
             torch.get_num_threads(),
             final[0].data_ptr(),
             final[1].data_ptr() if len(final) > 1 else 0,
-            _address(self._packed),
+            _address(packed),
         )
         return tuple(final)
 
-    def _pack(self) -> Tensor:
+    def pack(self) -> None:
+        """Bring the weights into the order in which the kernel reads them, for all further calls.
+
+        Until then it is done in each call. It takes as much memory as the weights.
+        """
         from unspool import _native
 
-        sizes = (1, 1, *self._shape)
-        packed = self._tensors[0].new_empty(_native.packed_size(self.kernel, self.cell, sizes))
+        if self._packed is not None:
+            return
+        sizes, like = (1, 1, *self._shape), self._weights[0].weight_ih
+        packed = like.new_empty(_native.packed_size(self.kernel, self.cell, sizes))
         _native.pack(
             self.kernel,
             self.cell,
             sizes,
-            self._addresses,
+            self._addresses(),
             packed.data_ptr(),
             torch.get_num_threads(),
         )
-        return packed
+        self._packed = packed
+
+    def _addresses(self) -> list[int]:
+        return [_address(each) for layer in self._weights for each in layer[:4]]
+
+
+class Kept:
+    """What is kept of a layer from call to call, as long as its weights are what they were.
+
+    Whether they are is told by their identity and their versions, which torch counts.
+
+    Parameters
+    ----------
+    ready : Inference
+    weights : sequence of Weights
+        What it was made of.
+    """
+
+    def __init__(self, ready: Inference, weights: Sequence[Weights]) -> None:
+        self.ready = ready
+        tensors = [each for layer in weights for each in layer if each is not None]
+        self._versions = [(each, _version(each)) for each in tensors]
+
+    def serves(self, kernel: str, parameters: Mapping[str, Tensor | None]) -> bool:
+        """Tell whether a layer with these parameters of its own can be run by what was kept.
+
+        Where a weight is none of them but computed from some, it is another one at every call.
+        """
+        if kernel != self.ready.kernel or len(parameters) != len(self._versions):
+            return False
+        for tensor, (known, version) in zip(parameters.values(), self._versions, strict=True):
+            if tensor is not known or version is None or _version(tensor) != version:
+                return False
+        return True
+
+
+def _version(tensor: Tensor | None) -> int | None:
+    """How often it was changed; None where nothing tells."""
+    return None if tensor is None or tensor.is_inference() else tensor._version
 
 
 def _rows(tensor: Tensor) -> _Rows:

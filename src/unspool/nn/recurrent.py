@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unspool.nn import fused, kernels, levels, reference
-from unspool.nn.inference import Inference
+from unspool.nn.inference import Inference, Kept
 from unspool.nn.lengths import check_lengths
 from unspool.nn.stack import GATES, Route, Stack, State, Weights
 
@@ -30,8 +30,8 @@ class _Recurrent(nn.RNNBase):
     """What RNN, LSTM and GRU add to their namesakes in torch.nn."""
 
     _keeps = False
-    _kept: Inference | None = None
-    """What is packed, and whether it is kept from call to call; see :func:`keeping_packed`."""
+    _kept: Kept | None = None
+    """What is kept from call to call, and whether anything is; see :func:`keeping_packed`."""
 
     def forward(
         self,
@@ -199,14 +199,15 @@ class _Recurrent(nn.RNNBase):
     def _ready(self) -> Inference | None:
         """The stack ready to be run without gradients; None where no native kernel serves it."""
         name = levels.kernel()
-        if self._kept is not None and self._kept.serves(name, self._parameters):
-            return self._kept
+        kept = self._kept
+        if kept is not None and kept.serves(name, self._parameters):
+            kept.ready.pack()  # a call after the first: there may be many more
+            return kept.ready
         weights = self._weights()
         if not self._is_served(name, weights):
             return None
-        keeps = self._keeps and not any(each.is_inference() for each in self.parameters())
-        ready = Inference(self._stack(), self.input_size, weights, name, packs=keeps)
-        self._kept = ready if keeps and ready.serves(name, self._parameters) else None
+        ready = Inference(self._stack(), self.input_size, weights, name)
+        self._kept = Kept(ready, weights) if self._keeps else None
         return ready
 
     def _is_served(self, name: str, weights: Sequence[Weights]) -> bool:

@@ -20,6 +20,7 @@ from unspool.data.vocabulary import Vocabulary
 from unspool.decoding.sampling import SamplingSettings, random_streams, sample
 from unspool.errors import DataError
 from unspool.models.language_model import LanguageModel, LanguageModelSettings
+from unspool.nn.recurrent import keeping_packed
 from unspool.settings import Settings
 from unspool.tasks import ranking
 from unspool.tasks.metric import Metric
@@ -278,10 +279,11 @@ class TextPredictor(Predictor, TextWriter):
             history=many.tokens,
             never=[] if unknown is None else [unknown],
         )
-        for _ in range(length):
-            with self.answering():
-                tokens = next(drawn)
-            yield tokens
+        with keeping_packed(self.model):
+            for _ in range(length):
+                with self.answering():
+                    tokens = next(drawn)
+                yield tokens
 
     def _encode(self, text: str) -> NDArray[np.int64]:
         return self.vocabulary.encode(text).astype(np.int64)
