@@ -1,4 +1,4 @@
-"""One step of a recurrent layer at a time: weights packed at every call, kept packed, and torch's.
+"""One step of a recurrent layer at a time: as it is, with weights kept packed, and torch's cells.
 
 Decoders and streams call a layer for single steps. All contenders take turns in one process, so
 that a machine whose speed drifts treats them alike; told are medians in microseconds.
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{'cell':6}{'sequences':>10}{'each call':>12}{'kept':>8}{'torch':>8}   microseconds")
+    print(f"{'cell':6}{'sequences':>10}{'outside':>12}{'kept':>8}{'torch':>8}   microseconds")
     for cell in CELLS:
         for batch in arguments.batches:
             found = _medians(cell, batch, arguments)

@@ -1,6 +1,6 @@
 // The Python module unspool._native: hands the C++ functions to Python and holds no logic. Arrays
-// come as addresses, 0 for none, which spares the calls any conversion; unspool/nn/kernels.py, the
-// only caller, answers for them.
+// come as addresses, 0 for none, which spares the calls any conversion; the callers, native_recurrent,
+// inference and cross_entropy_kernel in unspool/nn, answer for them.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>

@@ -27,7 +27,7 @@ struct Arguments {
     const int64_t* lengths;          // (B), each 0..T; or null where all are T
     const float* h0;                 // or null for zeros
     const float* c0;                 // or null for zeros
-    std::vector<Weights> weights;    // (L·D)
+    std::vector<Weights> weights;    // (L·D), not read where `packed` is given
     const float* packed;             // what `pack` made of them; or null, then forward() does it
     const uint8_t* mask;             // (L−1, B, T, D·H), 1 where an output is kept; or null
     float scale;                     // what kept outputs are multiplied by

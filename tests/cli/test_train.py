@@ -60,12 +60,16 @@ def test_a_line_an_epoch_where_there_is_no_terminal(command, tmp_path):
     assert f"unspool evaluate {tmp_path / 'R'}\n" in out
 
 
-@pytest.mark.parametrize("test", [0.0, 0.2])
-def test_what_is_said_to_come_next_can_be_done(command, tmp_path, test):
-    recipe = own(tmp_path, path=str(npz(tmp_path / "own.npz")), test=test)
+@pytest.mark.parametrize(
+    ("validation", "test", "part"),
+    [(0.1, 0.2, []), (0.2, 0.0, ["--split", "validation"]), (0.0, 0.0, ["--split", "train"])],
+)
+def test_what_is_said_to_come_next_can_be_done(command, tmp_path, validation, test, part):
+    shares = {"validation": validation, "test": test}
+    recipe = own(tmp_path, path=str(npz(tmp_path / "own.npz")), **shares)
     _, out, _ = command("train", recipe, *TINY, "--out", tmp_path / "R")
     _, _, *next_command = out.splitlines()[-1].split()
-    assert ("--split" in next_command) == (test == 0)
+    assert next_command == ["evaluate", str(tmp_path / "R"), *part]
     assert command(*next_command)[0] == 0
 
 

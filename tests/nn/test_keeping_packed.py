@@ -1,4 +1,4 @@
-"""Weights that are kept packed from call to call change nothing but the time."""
+"""Weights that are kept packed from call to call change nothing but the time, and last bits."""
 
 import copy
 
@@ -99,16 +99,73 @@ def test_weights_without_a_history_are_read_each_time():
             assert not torch.equal(before[1], layer(x)[0])
 
 
+def test_what_is_packed_serves_the_calls_that_follow():
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    with torch.inference_mode(), keeping_packed(layer):
+        layer(x)
+        ready = layer._kept.ready
+        assert ready._packed is None  # one call may be all
+        layer(x)
+        packed = ready._packed
+        assert packed is not None
+        layer.step(torch.randn(5))
+        layer(x)
+        assert layer._kept.ready._packed is packed
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+@pytest.mark.parametrize("change", ["double", "shape"])
+def test_weights_of_another_kind_are_refused_as_ever(calls, change):
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    with torch.no_grad(), keeping_packed(layer):
+        for _ in range(calls):
+            layer(x)
+        if change == "double":
+            layer.double()
+        else:
+            layer.weight_hh_l0.data = torch.zeros(1, 7)
+        with pytest.raises((ValueError, RuntimeError)):
+            layer(x)
+
+
+def test_another_kernel_is_taken_at_once(monkeypatch):
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    with torch.inference_mode(), keeping_packed(layer):
+        expected = [layer(x)[0] for _ in range(3)][-1]
+        for name in ("reference", "torch", *levels.names()):
+            monkeypatch.setenv("UNSPOOL_KERNEL", name)
+            torch.testing.assert_close(layer(x)[0], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_nothing_is_kept_afterwards():
     network = nn.ModuleDict({"one": layer_of(), "other": layer_of("lstm")})
     names = set(network.state_dict())
+    x = torch.randn(6, 2, 5)
     with torch.inference_mode(), keeping_packed(network):
         with keeping_packed(network["one"]):
-            network["one"](torch.randn(6, 2, 5))
+            network["one"](x)
         assert network["one"]._kept is not None  # the outer one still holds
         assert set(network.state_dict()) == names
+        other = copy.deepcopy(network["one"])
+        other(x)
+        assert other._kept is None
+    network["one"](x)
     assert network["one"]._kept is None
     assert network["other"]._kept is None
+
+
+def test_scopes_may_end_in_the_order_in_which_they_began():
+    layer, x = layer_of(), torch.randn(6, 2, 5)
+    first, second = keeping_packed(layer), keeping_packed(layer)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    with torch.inference_mode():
+        layer(x)
+        assert layer._kept is not None
+        second.__exit__(None, None, None)
+        layer(x)
+    assert layer._kept is None
 
 
 def test_a_gradient_is_not_lost():

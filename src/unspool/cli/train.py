@@ -95,7 +95,8 @@ def summarise(outcome: Outcome) -> None:
     typer.echo(line)
     typer.echo(f"model   {folder.model}")
     typer.echo(f"curves  {folder.curves}")
-    part = "" if outcome.has_test else " --split train"  # all that there is
+    rest = "train" if outcome.validation is None else "validation"  # where there is no test part
+    part = "" if outcome.has_test else f" --split {rest}"
     typer.echo(f"next    unspool evaluate {folder.path}{part}")
 
 

@@ -13,7 +13,7 @@ from unspool.nn.recurrent import keeping_packed
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Leave out gradients and dropout; the model's mode is afterwards what it was.
+    """Leave out gradients and dropout; the mode of each module is afterwards what it was.
 
     Meanwhile recurrent layers keep their weights packed
     (:func:`unspool.nn.recurrent.keeping_packed`).
@@ -27,10 +27,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     >>> model.training
     True
     """
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.inference_mode(), keeping_packed(model):
             yield
     finally:
-        model.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training

@@ -41,11 +41,6 @@ class Inference:
         self._weights = weights
         self._packed: Tensor | None = None
 
-    @property
-    def num_states(self) -> int:
-        """L·D."""
-        return self._shape[2] * self.directions
-
     def __call__(self, input: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Run over full sequences.
 
@@ -87,7 +82,7 @@ class Inference:
     ) -> State:
         from unspool import _native
 
-        shape = (self.num_states, size[0], self.hidden_size)
+        shape = (self._shape[2] * self.directions, size[0], self.hidden_size)
         final = [like.new_empty(shape) for _ in range(2 if self.cell == "lstm" else 1)]
         before = [each.data_ptr() for each in state] if state else []
         packed = self._packed
@@ -139,7 +134,7 @@ class Inference:
 class Kept:
     """What is kept of a layer from call to call, as long as its weights are what they were.
 
-    Whether they are is told by their identity and their versions, which torch counts.
+    Whether they are is told by where they lie and by their versions, which torch counts.
 
     Parameters
     ----------
@@ -151,24 +146,26 @@ class Kept:
     def __init__(self, ready: Inference, weights: Sequence[Weights]) -> None:
         self.ready = ready
         tensors = [each for layer in weights for each in layer if each is not None]
-        self._versions = [(each, _version(each)) for each in tensors]
+        self._known = [(each, each.data_ptr(), _version(each)) for each in tensors]
 
     def serves(self, kernel: str, parameters: Mapping[str, Tensor | None]) -> bool:
         """Tell whether a layer with these parameters of its own can be run by what was kept.
 
         Where a weight is none of them but computed from some, it is another one at every call.
         """
-        if kernel != self.ready.kernel or len(parameters) != len(self._versions):
+        if kernel != self.ready.kernel or len(parameters) != len(self._known):
             return False
-        for tensor, (known, version) in zip(parameters.values(), self._versions, strict=True):
-            if tensor is not known or version is None or _version(tensor) != version:
+        for tensor, (known, address, version) in zip(parameters.values(), self._known, strict=True):
+            if tensor is not known or version is None:
+                return False
+            if known.data_ptr() != address or known._version != version:
                 return False
         return True
 
 
-def _version(tensor: Tensor | None) -> int | None:
+def _version(tensor: Tensor) -> int | None:
     """How often it was changed; None where nothing tells."""
-    return None if tensor is None or tensor.is_inference() else tensor._version
+    return None if tensor.is_inference() else tensor._version
 
 
 def _rows(tensor: Tensor) -> _Rows:

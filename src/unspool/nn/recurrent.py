@@ -5,6 +5,7 @@ that either class can take the other's place. The shape legend is in :mod:`unspo
 """
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +23,9 @@ from unspool.nn.stack import GATES, Route, Stack, State, Weights
 ROUTES: dict[str, Route] = dict(zip(levels.PLAIN, (fused.run, reference.run), strict=True))
 """Ways to run a stack beside the native kernels; ``torch`` takes what these do not serve."""
 
+_SCOPES = threading.Lock()
+"""Held while scopes of :func:`keeping_packed` are counted."""
+
 Hidden = Tensor | tuple[Tensor, Tensor]
 """``h`` for RNN and GRU, ``(h, c)`` for LSTM."""
 
@@ -29,9 +33,9 @@ Hidden = Tensor | tuple[Tensor, Tensor]
 class _Recurrent(nn.RNNBase):
     """What RNN, LSTM and GRU add to their namesakes in torch.nn."""
 
-    _keeps = False
+    _scopes = 0
     _kept: Kept | None = None
-    """What is kept from call to call, and whether anything is; see :func:`keeping_packed`."""
+    """What is kept from call to call while :func:`keeping_packed` has scopes open."""
 
     def forward(
         self,
@@ -141,16 +145,15 @@ class _Recurrent(nn.RNNBase):
             return None
         if type(x) is not Tensor or not kernels.only_numbers() or x.numel() == 0:
             return None
-        ready = self._ready()
-        if ready is None:
-            return None
         state = self._members(hx)
         is_batched = x.dim() == 2
         if not is_batched:
             x = x[None]
             state = state and tuple(member.unsqueeze(1) for member in state)
-        sequences = (ready.num_states, x.size(0), self.hidden_size)
-        if not _plain(x, x.size(0), self.input_size) or not _all_plain(state, *sequences):
+        if not _plain(x, x.size(0), self.input_size) or not self._is_plain_state(state, x.size(0)):
+            return None
+        ready = self._ready()
+        if ready is None:
             return None
         output, final = ready.step(x, state)
         if not is_batched:
@@ -172,25 +175,19 @@ class _Recurrent(nn.RNNBase):
             return None
         state = self._members(hx)
         batch = input if self.batch_first else input.transpose(0, 1)
+        if not self._is_plain_state(state, batch.size(0)):
+            return None
         if self._asks_for_gradients():
-            found = self._quick_training(batch, state)
+            name, weights = levels.kernel(), self._weights()
+            if not self._is_served(name, weights):
+                return None
+            output, final = kernels.run(self._stack(), batch, state, None, weights, kernel=name)
         else:
             ready = self._ready()
             if ready is None:
                 return None
-            sequences = (ready.num_states, batch.size(0), self.hidden_size)
-            found = ready(batch, state) if _all_plain(state, *sequences) else None
-        if found is None:
-            return None
-        output, final = found
+            output, final = ready(batch, state)
         return output if self.batch_first else output.transpose(0, 1), self._as_hidden(final)
-
-    def _quick_training(self, batch: Tensor, state: State | None) -> tuple[Tensor, State] | None:
-        name, weights = levels.kernel(), self._weights()
-        sequences = (len(weights), batch.size(0), self.hidden_size)
-        if not self._is_served(name, weights) or not _all_plain(state, *sequences):
-            return None
-        return kernels.run(self._stack(), batch, state, None, weights, kernel=name)
 
     def _asks_for_gradients(self) -> bool:
         """Whether a graph may be wanted, or dropout; else there are but numbers to compute."""
@@ -199,7 +196,7 @@ class _Recurrent(nn.RNNBase):
     def _ready(self) -> Inference | None:
         """The stack ready to be run without gradients; None where no native kernel serves it."""
         name = levels.kernel()
-        kept = self._kept
+        kept = self._kept if self._scopes else None
         if kept is not None and kept.serves(name, self._parameters):
             kept.ready.pack()  # a call after the first: there may be many more
             return kept.ready
@@ -207,11 +204,24 @@ class _Recurrent(nn.RNNBase):
         if not self._is_served(name, weights):
             return None
         ready = Inference(self._stack(), self.input_size, weights, name)
-        self._kept = Kept(ready, weights) if self._keeps else None
+        self._kept = Kept(ready, weights) if self._scopes else None
         return ready
+
+    def _is_plain_state(self, state: State | None, batch: int) -> bool:
+        if state is None:
+            return True
+        shape = (self.num_layers * (2 if self.bidirectional else 1), batch, self.hidden_size)
+        members = 2 if self.mode == "LSTM" else 1
+        return len(state) == members and all(_plain(member, *shape) for member in state)
 
     def _is_served(self, name: str, weights: Sequence[Weights]) -> bool:
         return name in levels.names() and self.proj_size == 0 and self._are_plain(weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: nothing that is kept."""
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        kept = ("_scopes", "_kept")
+        return {name: value for name, value in state.items() if name not in kept}
 
     def _are_plain(self, weights: Sequence[Weights]) -> bool:
         gates = GATES[self.mode.lower()] * self.hidden_size  # type: ignore[index]
@@ -345,21 +355,24 @@ def keeping_packed(network: nn.Module) -> Iterator[None]:
     """Let a network's recurrent layers keep their weights packed from call to call.
 
     The kernels read weights in an order of their own. To bring them into it takes longer than a
-    step of a few sequences; where many steps follow one another, as in decoding, it is done once.
-    It takes as much memory as the weights, which are not to be changed meanwhile through ``.data``.
+    step of a few sequences; where many steps follow one another, as in decoding, it is done at the
+    second and serves all that follow. Answers are the same to rounding.
+
+    It takes as much memory as the weights. Where these change, they are packed anew; only what is
+    written in place through ``.data`` goes unseen. Scopes may overlap, also of several threads.
     """
-    layers = [
-        module
-        for module in network.modules()
-        if isinstance(module, _Recurrent) and not module._keeps
-    ]
-    for layer in layers:
-        layer._keeps = True
+    layers = [module for module in network.modules() if isinstance(module, _Recurrent)]
+    with _SCOPES:
+        for layer in layers:
+            layer._scopes += 1
     try:
         yield
     finally:
-        for layer in layers:
-            layer._keeps, layer._kept = False, None
+        with _SCOPES:
+            for layer in layers:
+                layer._scopes -= 1
+                if layer._scopes == 0:
+                    layer._kept = None
 
 
 def _plain(tensor: Any, *shape: int) -> bool:
@@ -371,10 +384,6 @@ def _plain(tensor: Any, *shape: int) -> bool:
         and tensor.is_contiguous()
         and tensor.is_cpu
     )
-
-
-def _all_plain(state: State | None, *shape: int) -> bool:
-    return state is None or all(_plain(member, *shape) for member in state)
 
 
 def _pack_like(packed: PackedSequence, output: Tensor, lengths: Tensor) -> PackedSequence:

@@ -32,13 +32,14 @@ def gates_by_place(trace: Trace, drawing: NDArray[Any], layer: str, number: int 
     trace : Trace
         Of a network of pictures.
     drawing : (R, C) array
-        The whole picture.
+        The whole picture; what is drawn of it are the places that the trace has.
     layer : str
         Part, name and direction, such as ``along.layer.0.forward``.
     number : int
         Which of the trace's pictures it is.
     """
-    pictures = len(trace["lengths"])
+    pictures, window = len(trace["lengths"]), slice(*trace.about["steps"])
+    drawing = drawing[window] if layer.startswith("down.") else drawing[:, window]
     hidden = by_place(trace[f"{layer}.hidden"], layer, pictures, number)  # (R, C, H)
     cell = cell_of(trace, layer)
     gates = [panel for line in PANELS[cell] for panel in line if not panel.signed]
