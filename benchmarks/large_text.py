@@ -26,7 +26,7 @@ WORDS, WORDS_A_LINE, LINES_AT_A_TIME = 50_000, 20, 50_000
 RECIPE = """task = "predict"
 seed = 1
 view = "streams"
-steps = 64
+steps = 128
 
 [data]
 path = "{path}"
@@ -35,7 +35,7 @@ test = 0.001
 
 [data.vocabulary]
 unit = "word"
-size = 10000
+size = 1000
 
 [model]
 hidden_size = 16
