@@ -44,8 +44,9 @@ def sdist(tmp_path_factory):
 def wheel_without_compiler(sdist, tmp_path_factory):
     """A wheel from the source archive, on a machine that has no compiler."""
     folder = tmp_path_factory.mktemp("source")
+    options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # not in Python 3.11.2
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, **options)
     (source,) = folder.iterdir()
     return build("wheel", source, tmp_path_factory.mktemp("wheel"), CXX="/nonexistent")
 

@@ -243,14 +243,14 @@ def uninterrupted(command, reverse_run, tmp_path):
     return source, answers
 
 
-def begun(run, out, *options) -> subprocess.Popen:
-    """A translation that has answered some of its texts, and waits for more."""
+def begun(run, out, count, *options) -> subprocess.Popen:
+    """A translation that has answered some of ``count`` texts, and waits for more."""
     arguments = ["-m", "unspool", "predict", str(run), "--out", str(out), *options]
     process = subprocess.Popen(
         [sys.executable, *arguments], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     before = out.stat().st_size if out.exists() else 0
-    process.stdin.write("".join(f"{text}\n" for text in MANY[:580]))
+    process.stdin.write("".join(f"{text}\n" for text in MANY[:count]))
     process.stdin.flush()
     while process.poll() is None and not (out.exists() and out.stat().st_size > before):
         time.sleep(0.05)
@@ -260,7 +260,7 @@ def begun(run, out, *options) -> subprocess.Popen:
 def test_an_interrupted_translation_goes_on(command, reverse_run, uninterrupted, tmp_path):
     source, answers = uninterrupted
     out = tmp_path / "answers.txt"
-    process = begun(reverse_run, out)
+    process = begun(reverse_run, out, 300)  # of which 256 are answered at a time
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130
@@ -271,7 +271,7 @@ def test_an_interrupted_translation_goes_on(command, reverse_run, uninterrupted,
     assert answers.startswith(first)
     assert first.count(b"\n") >= 1
 
-    process = begun(reverse_run, out, "--continue")
+    process = begun(reverse_run, out, 580, "--continue")
     process.kill()
     process.communicate()
     second = out.read_bytes()
