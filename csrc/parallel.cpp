@@ -1,6 +1,8 @@
 #include "parallel.h"
 
+#include <atomic>
 #include <initializer_list>
+#include <thread>
 
 #if defined(__unix__) || defined(__APPLE__)
 #define UNSPOOL_POSIX 1
@@ -16,9 +18,8 @@ struct Runtime {
     void (*parallel)(void (*)(void*), void*, unsigned, unsigned) = nullptr;
     int (*thread_num)() = nullptr;
     int (*num_threads)() = nullptr;
-    void (*barrier)() = nullptr;
 
-    explicit operator bool() const { return parallel && thread_num && num_threads && barrier; }
+    explicit operator bool() const { return parallel && thread_num && num_threads; }
 };
 
 Runtime runtime;
@@ -38,14 +39,51 @@ void take_part(void* data) {
         region.work(region.context, part);
 }
 
+// Where the members of a team wait for each other, several times in a microsecond's work: the runtime's
+// own barrier calls the kernel each time to wake those that sleep.
+class Barrier {
+  public:
+    void wait(int members) {
+        const unsigned turn = turn_.load(std::memory_order_relaxed);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members) {
+            arrived_.store(0, std::memory_order_relaxed);
+            turn_.store(turn + 1, std::memory_order_release);
+            return;
+        }
+        for (int round = 0; turn_.load(std::memory_order_acquire) == turn; ++round)
+            round < patience ? pause() : std::this_thread::yield();
+    }
+
+  private:
+    // Rounds after which a member is taken to have lost its processor.
+    static constexpr int patience = 2000;
+
+    static void pause() {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("yield");
+#endif
+    }
+
+    alignas(64) std::atomic<int> arrived_{0};
+    alignas(64) std::atomic<unsigned> turn_{0};
+};
+
 struct Team {
     void (*work)(void*, int, int);
     void* context;
+    Barrier barrier;
 };
 
+thread_local Team* team_of_this_thread = nullptr;
+
 void join_team(void* data) {
-    const Team& team = *static_cast<Team*>(data);
-    team.work(team.context, runtime.thread_num(), runtime.num_threads());
+    Team& team = *static_cast<Team*>(data);
+    const int members = runtime.num_threads();
+    team_of_this_thread = &team;
+    team.work(team.context, runtime.thread_num(), members);
+    team_of_this_thread = nullptr;
 }
 
 #ifdef UNSPOOL_POSIX
@@ -60,7 +98,6 @@ Runtime runtime_of(void* library) {
     find(library, "GOMP_parallel", found.parallel);
     find(library, "omp_get_thread_num", found.thread_num);
     find(library, "omp_get_num_threads", found.num_threads);
-    find(library, "GOMP_barrier", found.barrier);
     return found ? found : Runtime{};
 }
 
@@ -104,12 +141,12 @@ void as_team(int most, void (*work)(void*, int, int), void* context) {
         work(context, 0, 1);
         return;
     }
-    Team team{work, context};
+    Team team{work, context, {}};
     runtime.parallel(&join_team, &team, unsigned(most), 0);
 }
 
 void wait_for_all() {
-    if (runtime && !forked) runtime.barrier();  // outside a team it returns at once
+    if (Team* team = team_of_this_thread) team->barrier.wait(runtime.num_threads());
 }
 
 }  // namespace unspool

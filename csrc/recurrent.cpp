@@ -102,16 +102,18 @@ Parts deal(const Arguments& a, int64_t most) {
 }
 
 // Whether threads divide the hidden units rather than the sequences: where the weights that a step
-// reads exceed a core's cache, each thread is better off with its part of them; and where there are
-// fewer sequences than threads, some would have nothing to do. After each step they wait for each
-// other, so there has to be enough to do in one.
+// reads exceed a core's cache, each thread is better off with its part of them, unless so many
+// sequences share what is read that this hides behind the arithmetic; and where there are fewer
+// sequences than threads, some would have nothing to do. After each step they wait for each other,
+// so there has to be enough to do in one.
 bool divides_units(const Kernels& kernels, const Stack& stack, int threads) {
     constexpr int64_t cache = 2 << 20;  // bytes
-    constexpr int64_t enough = 1 << 19;
+    constexpr int64_t enough = 1 << 18;
+    constexpr int64_t many = 32;  // sequences
     const bool gated = stack.cell == Cell::lstm || stack.cell == Cell::gru;
     if (!kernels.divides_units || !gated || threads <= 1 || stack.T == 1) return false;
     const int64_t weights = gates_of(stack.cell) * stack.H * (stack.inputs(1) + stack.H) * 4;
-    return stack.B < threads ? weights > enough : stack.B > 8 && weights > cache;
+    return stack.B < threads ? weights > enough : stack.B <= many && weights > cache;
 }
 
 // [0, count) cut into parts of nearly equal size.
@@ -122,10 +124,10 @@ Range part_of(int64_t count, int part, int parts) {
     return {count * part / parts, count * (part + 1) / parts};
 }
 
-// Units cut between panels of four vectors.
-Division division_of(int64_t units, int member, int members, float* shared) {
-    const Range panels = part_of((units + 3) / 4, member, members);
-    return {panels.begin * 4, std::min(panels.end * 4, units), &wait_for_all, shared};
+// Units cut between panels of `width` vectors.
+Division division_of(int64_t units, int64_t width, int member, int members, float* shared) {
+    const Range panels = part_of((units + width - 1) / width, member, members);
+    return {panels.begin * width, std::min(panels.end * width, units), &wait_for_all, shared};
 }
 
 // ------------------------------------------------------------------ what is saved
@@ -330,7 +332,7 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
                 job.h_n = final.h_n + k * B * H;
                 job.c_n = advanced(final.c_n, k * B * H);
                 job.scratch = scratch[part + member];
-                if (divides) job.units = division_of(units, member, members, shared);
+                if (divides) job.units = division_of(units, 1, member, members, shared);
                 single_step ? kernels.step(job) : kernels.forward(job);
                 if (divides) wait_for_all();  // for `shared`, and the outputs of all
             }
@@ -471,7 +473,7 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
             as_team(a.threads, [&](int member, int members) {
                 for (int direction = 0; direction < stack.D; ++direction) {
                     run(whole.parts[0], direction, scratch[member],
-                        division_of(units, member, members, shared));
+                        division_of(units, 4, member, members, shared));
                     wait_for_all();  // for `shared`
                 }
             });

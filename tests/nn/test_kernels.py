@@ -507,7 +507,7 @@ def test_gradients_where_nothing_was_saved(fastest: str, assert_near: Near, cell
 
 @cells
 @pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize(("batch", "size"), [(24, 48), (2, 160), (1, 250)])
+@pytest.mark.parametrize(("batch", "size"), [(24, 48), (2, 160), (1, 250), (9, 250)])
 def test_threads_and_repetition_change_no_bit(
     native: str, threads: Callable[[int], None], cell: str, ragged: bool, batch: int, size: int
 ) -> None:

