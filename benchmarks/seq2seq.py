@@ -35,6 +35,7 @@ from unspool.decoding.settings import BeamSettings
 from unspool.models.encoder_decoder import EncoderDecoder, EncoderDecoderSettings
 from unspool.models.memory import DecoderState
 from unspool.nn.evaluation import evaluating
+from unspool.nn.keeping import keep_packed
 from unspool.tasks.translate.judging import read_targets
 from unspool.training.optimization import OptimizerSettings, clip_gradients
 from unspool.training.precision import Precision, computing_in
@@ -322,6 +323,7 @@ def _train(arguments: argparse.Namespace, cell: str, feeds: bool, precision: Pre
 
 def _decode(arguments: argparse.Namespace, cell: str, feeds: bool, beam: int, batch: int) -> None:
     ours = our_model(cell, feeds).eval()
+    keep_packed(ours)  # as every model that is loaded
     plain = _twin(ours)
     random = np.random.default_rng(2)
     rates: dict[str, list[float]] = {"ours": [], "plain": []}

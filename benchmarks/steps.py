@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from unspool.nn import GRU, LSTM
-from unspool.nn.recurrent import keeping_packed
+from unspool.nn.keeping import keeping_packed
 
 CELLS = {"gru": (GRU, nn.GRUCell), "lstm": (LSTM, nn.LSTMCell)}
 

@@ -39,4 +39,10 @@ class Arena {
     size_t next_block_ = 0;  // size that the next block shall have at least
 };
 
+// Takes the arena's memory back at the end of a call, however it ends.
+struct Lease {
+    Arena& arena = Arena::of_this_thread();
+    ~Lease() { arena.reset(); }
+};
+
 }  // namespace unspool

@@ -47,14 +47,10 @@ template <class Work>
 void divide(int64_t count, int threads, const Work& work) {
     const int parts = int(std::min<int64_t>(count, threads));
     parallel(parts, [&](int part) {
-        work(part, count * part / parts, count * (part + 1) / parts);
+        const Range range = part_of(count, part, parts);
+        work(part, range.begin, range.end);
     });
 }
-
-struct Lease {
-    Arena& arena = Arena::of_this_thread();
-    ~Lease() { arena.reset(); }
-};
 
 // The memory of a chunk, used by one after the other.
 class Chunks {

@@ -7,6 +7,9 @@
 
 namespace unspool {
 
+// The least multiple of `unit` that is not less.
+constexpr int64_t padded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
+
 enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
 
 // Gates in torch.nn's order: LSTM i, f, g, o; GRU r, z, n.
@@ -198,6 +201,88 @@ struct OutputKernels {
                       int64_t end, float* d_hidden);
 };
 
+// ------------------------------------------------------------------ additive attention
+
+// v · tanh(q + k) for each of T queries and S keys of B sequences.
+struct AdditiveScores {
+    int64_t B, T, S, A;
+    const float* queries;  // (B, T, A)
+    const float* keys;     // (B, S, A)
+    const float* energy;   // (A)
+    float* scores;         // (B, T, S)
+};
+
+struct AdditiveGradients {
+    AdditiveScores forward;
+    const float* d_scores;  // (B, T, S)
+    float* d_queries;       // (B, T, A)
+    float* d_keys;          // (B, S, A)
+    float* d_energy;        // (B, A), each sequence's part
+};
+
+// ------------------------------------------------------------------ a step of a decoder
+
+// A matrix of rows that stand `stride` numbers apart.
+template <class Number>
+struct Matrix {
+    Number* data = nullptr;
+    int64_t stride = 0;
+
+    Number* row(int64_t i) const { return data + i * stride; }
+    explicit operator bool() const { return data != nullptr; }
+};
+
+// output = W input + bias, of every row; or tanh(W input + bias + added).
+struct Linear {
+    int64_t inputs, outputs;
+    const float* panels;      // packed W, (outputs, inputs): panels of four vectors of outputs
+    const float* bias;        // (outputs), or null
+    Matrix<const float> input;
+    Matrix<const float> added;  // or none
+    Matrix<float> output;
+};
+
+// How a query is compared with the steps of a source.
+enum class Attention { none, additive, multiplicative };
+
+// The weights of a source's steps, and the sum of their values that these make; for rows of which
+// `each` neighbours look at one source.
+struct Look {
+    Attention attention;
+    int64_t S, A, P;           // steps, and sizes of a key and of a value
+    int64_t each;
+    Matrix<const float> query;
+    const float* energy;       // (A), additive
+    const float* keys;         // (B, S, A)
+    const float* values;       // (B, S, P)
+    const uint8_t* padding;    // (B, S): 1 where there is no step
+    Matrix<float> weights;     // S numbers each
+    Matrix<float> context;     // P numbers each
+    float* scratch;            // look_scratch(S) floats
+};
+
+// Logarithms of the softmax of a linear layer's outputs, whose columns are cut into blocks.
+struct LogSoftmax {
+    Linear linear;
+    int64_t rows;
+    float *highest, *sums;  // of each row's blocks: the highest output z, and Σ e^(z − highest)
+};
+
+struct DecoderKernels {
+    int64_t (*linear_panels)(int64_t inputs, int64_t outputs);  // floats
+    int64_t (*linear_panel_count)(int64_t outputs);
+    // Packs panels [begin, end).
+    void (*pack_linear)(const float* weight, int64_t inputs, int64_t outputs, int64_t begin,
+                        int64_t end, float* panels);
+    // Panels [begin, end) of the outputs, for `rows` rows.
+    void (*linear)(const Linear&, int64_t rows, int64_t begin, int64_t end);
+    int64_t (*look_scratch)(int64_t S);
+    void (*look)(const Look&, int64_t begin, int64_t end);  // rows
+    int64_t (*softmax_blocks)(int64_t outputs);
+    void (*log_softmax_sums)(const LogSoftmax&, int64_t begin, int64_t end);  // blocks
+    void (*log_softmax)(const LogSoftmax&, int64_t begin, int64_t end);       // blocks
+};
+
 // One level of vector instructions. Numbers of scratch and panels are in floats.
 struct Kernels {
     const char* name;
@@ -225,6 +310,13 @@ struct Kernels {
     void (*weight_gradient)(const WeightGradient&);
 
     OutputKernels output;
+    void (*additive_scores)(const AdditiveScores&, int64_t begin, int64_t end);  // sequences
+    void (*additive_gradients)(const AdditiveGradients&, int64_t begin, int64_t end);
+    DecoderKernels decoder;  // none where products are in bfloat16
+    // The `most` greatest numbers of a row and their columns; most is at least 1 and at most `columns`.
+    void (*best)(const float* row, int64_t columns, int64_t most, float* values, int64_t* found);
+    void (*best_of_doubles)(const double* row, int64_t columns, int64_t most, double* values,
+                            int64_t* found);
     // Multiply-adds in registers, for some rounds; returns how many operations these were.
     int64_t (*multiply_add)(int64_t rounds);
 };

@@ -1,4 +1,6 @@
 // One level of vector instructions; compiled once for each, see CMakeLists.txt.
+#include "additive_attention.h"
+#include "best.h"
 #include "levels.h"
 #include "peak.h"
 #include "step.h"
@@ -6,6 +8,7 @@
 #include "half_output_layer.h"
 #include "half_weight_gradient.h"
 #else
+#include "decoder_step.h"
 #include "single_output_layer.h"
 #include "weight_gradient.h"
 #endif
@@ -39,6 +42,16 @@ const Kernels kernels = {
     &weight_gradient,
     {class_block, &hidden_panels, &exponentials, &output_scratch, &pack_hidden, &logits, &normalise,
      &output_gradients, &sum_parts},
+    &additive_scores,
+    &additive_gradients,
+#if defined(UNSPOOL_BF16)
+    {},
+#else
+    {&linear_panels, &linear_panel_count, &pack_linear, &linear, &look_scratch, &look,
+     &softmax_blocks, &log_softmax_sums, &log_softmax},
+#endif
+    &best,
+    &best_of_doubles,
     &multiply_add,
 };
 

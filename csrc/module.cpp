@@ -1,6 +1,7 @@
 // The Python module unspool._native: hands the C++ functions to Python and holds no logic. Arrays
 // come as addresses, 0 for none, which spares the calls any conversion; the callers, native_recurrent,
-// inference and cross_entropy_kernel in unspool/nn, answer for them.
+// inference, decoder_step, additive_scores and cross_entropy_kernel in unspool/nn and ranking in
+// unspool/decoding, answer for them.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
@@ -15,6 +16,8 @@
 
 #include "cpu.h"
 #include "cross_entropy.h"
+#include "decoder.h"
+#include "large_pages.h"
 #include "levels.h"
 #include "parallel.h"
 #include "recurrent.h"
@@ -213,6 +216,154 @@ double cross_entropy(const std::string& kernel, const std::array<int64_t, 3>& si
     return unspool::cross_entropy(kernels, task);
 }
 
+// B, T, S, A.
+unspool::AdditiveScores additive_of(const std::array<int64_t, 4>& n,
+                                    const std::array<Address, 3>& arguments, Address scores) {
+    return {n[0],
+            n[1],
+            n[2],
+            n[3],
+            pointer<const float>(arguments[0]),
+            pointer<const float>(arguments[1]),
+            pointer<const float>(arguments[2]),
+            pointer<float>(scores)};
+}
+
+// Deals sequences to threads: work(begin, end) for each.
+template <class Work>
+void deal_sequences(const unspool::AdditiveScores& job, int threads, const Work& work) {
+    constexpr int64_t enough = 20'000;  // hyperbolic tangents that are worth a thread
+    const int64_t worth = job.B * job.T * job.S * job.A / enough;
+    const int parts = int(std::max<int64_t>(1, std::min({worth, job.B, int64_t(threads)})));
+    unspool::parallel(parts, [&](int part) {
+        const unspool::Range range = unspool::part_of(job.B, part, parts);
+        work(range.begin, range.end);
+    });
+}
+
+void additive_scores(const std::string& kernel, const std::array<int64_t, 4>& sizes,
+                     const std::array<Address, 3>& arguments, Address scores, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const unspool::AdditiveScores job = additive_of(sizes, arguments, scores);
+    const nb::gil_scoped_release release;
+    deal_sequences(job, threads, [&](int64_t begin, int64_t end) {
+        kernels.additive_scores(job, begin, end);
+    });
+}
+
+void additive_gradients(const std::string& kernel, const std::array<int64_t, 4>& sizes,
+                        const std::array<Address, 3>& arguments, Address d_scores,
+                        const std::array<Address, 3>& gradients, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const unspool::AdditiveGradients job{
+        additive_of(sizes, arguments, 0), pointer<const float>(d_scores),
+        pointer<float>(gradients[0]), pointer<float>(gradients[1]), pointer<float>(gradients[2])};
+    const nb::gil_scoped_release release;
+    deal_sequences(job.forward, threads, [&](int64_t begin, int64_t end) {
+        kernels.additive_gradients(job, begin, end);
+    });
+}
+
+// E, H, A, P, V, L.
+using DecoderSizes = std::array<int64_t, 6>;
+
+unspool::Decoder decoder_of(const std::string& cell, const std::string& attention, bool feeds,
+                            bool has_readout, const DecoderSizes& n) {
+    unspool::Decoder decoder{};
+    decoder.cell = cell_called(cell);
+    decoder.attention = attention == "additive"         ? unspool::Attention::additive
+                        : attention == "multiplicative" ? unspool::Attention::multiplicative
+                                                        : unspool::Attention::none;
+    decoder.feeds = feeds;
+    decoder.has_readout = has_readout;
+    decoder.E = n[0];
+    decoder.H = n[1];
+    decoder.A = n[2];
+    decoder.P = n[3];
+    decoder.V = n[4];
+    decoder.L = int(n[5]);
+    return decoder;
+}
+
+template <class T>
+std::vector<T*> pointers(const std::vector<Address>& addresses) {
+    std::vector<T*> found;
+    for (const Address address : addresses) found.push_back(pointer<T>(address));
+    return found;
+}
+
+// A decoder and its weights, packed: ready for many steps.
+class PackedDecoder {
+  public:
+    // `layers` are four addresses each, `dense` those of weight and bias of query, readout and output.
+    PackedDecoder(const std::string& kernel, const unspool::Decoder& decoder,
+                  const std::vector<Address>& layers, const std::array<Address, 6>& dense,
+                  Address embedding, Address energy, int threads)
+        : kernels_(kernels_called(kernel)),
+          decoder_(decoder),
+          embedding_(pointer<const float>(embedding)),
+          energy_(pointer<const float>(energy)),
+          packed_(unspool::packed_size(kernels_, decoder_)) {
+        weights_.layers = weights_of(layers);
+        weights_.query = {pointer<const float>(dense[0]), pointer<const float>(dense[1])};
+        weights_.readout = {pointer<const float>(dense[2]), pointer<const float>(dense[3])};
+        weights_.output = {pointer<const float>(dense[4]), pointer<const float>(dense[5])};
+        unspool::pack(kernels_, decoder_, weights_, packed_.floats(), threads);
+    }
+
+    // N, B, S; what is known; what comes of it.
+    void step(const std::array<int64_t, 3>& sizes, Address tokens, const std::vector<Address>& h,
+              const std::vector<Address>& c, Address seen, const std::array<Address, 3>& memory,
+              const std::vector<Address>& h_after, const std::vector<Address>& c_after,
+              Address seen_after, Address attention, Address log_probabilities, int threads) {
+        const unspool::DecoderState state{
+            pointer<const int64_t>(tokens), pointers<const float>(h), pointers<const float>(c),
+            pointer<const float>(seen), pointer<const float>(memory[0]),
+            pointer<const float>(memory[1]), pointer<const uint8_t>(memory[2]), sizes[0], sizes[1],
+            sizes[2]};
+        const unspool::DecoderStep after{pointers<float>(h_after), pointers<float>(c_after),
+                                         pointer<float>(seen_after), pointer<float>(attention),
+                                         pointer<float>(log_probabilities)};
+        const nb::gil_scoped_release release;
+        unspool::step(kernels_, decoder_, weights_, packed_.floats(), embedding_, energy_, state, after,
+                      threads);
+    }
+
+  private:
+    const Kernels& kernels_;
+    unspool::Decoder decoder_;
+    unspool::DecoderWeights weights_;
+    const float *embedding_, *energy_;
+    unspool::LargePages packed_;
+};
+
+// Rows of `columns` numbers; float or double.
+template <class Number, class Kernel>
+void best_of_rows(const std::array<int64_t, 3>& sizes, Address values, Address best_values,
+                  Address best_columns, int threads, const Kernel& kernel) {
+    const auto [rows, columns, most] = sizes;
+    constexpr int64_t enough = 200'000;  // numbers that are worth a thread
+    const int parts = int(std::clamp<int64_t>(rows * columns / enough, 1, threads));
+    const nb::gil_scoped_release release;
+    unspool::parallel(parts, [&, rows = rows, columns = columns, most = most](int part) {
+        const unspool::Range range = unspool::part_of(rows, part, parts);
+        for (int64_t i = range.begin; i < range.end; ++i)
+            kernel(pointer<const Number>(values) + i * columns, columns, most,
+                   pointer<Number>(best_values) + i * most,
+                   pointer<int64_t>(best_columns) + i * most);
+    });
+}
+
+void best(const std::array<int64_t, 3>& sizes, bool doubles, Address values, Address best_values,
+          Address best_columns, int threads) {
+    static const Kernels& kernels = *single_kernels().back();
+    if (doubles)
+        best_of_rows<double>(sizes, values, best_values, best_columns, threads,
+                             kernels.best_of_doubles);
+    else
+        best_of_rows<float>(sizes, values, best_values, best_columns, threads, kernels.best);
+}
+
 // Operations a second that all threads together can do at most.
 double peak(const std::string& kernel, int threads) {
     const Kernels& kernels = kernels_called(kernel);
@@ -263,6 +414,31 @@ NB_MODULE(_native, module) {
     module.def("cross_entropy", &cross_entropy, "kernel"_a, "sizes"_a, "arguments"_a, "targets"_a,
                "smoothing"_a, "scale"_a, "gradients"_a, "threads"_a,
                "Sum the cross-entropy of a linear layer's logits over positions.");
+    module.def("additive_scores", &additive_scores, "kernel"_a, "sizes"_a, "arguments"_a,
+               "scores"_a, "threads"_a, "Compare queries with keys by v · tanh(q + k).");
+    module.def("additive_gradients", &additive_gradients, "kernel"_a, "sizes"_a, "arguments"_a,
+               "d_scores"_a, "gradients"_a, "threads"_a, "Back-propagate through it.");
+    nb::class_<PackedDecoder>(module, "Decoder", "A decoder's weights, packed for many steps.")
+        .def(
+            "__init__",
+            [](PackedDecoder* self, const std::string& kernel, const std::string& cell,
+               const std::string& attention, bool feeds, bool has_readout,
+               const DecoderSizes& sizes, const std::vector<Address>& layers,
+               const std::array<Address, 6>& dense, Address embedding, Address energy,
+               int threads) {
+                const unspool::Decoder decoder =
+                    decoder_of(cell, attention, feeds, has_readout, sizes);
+                new (self)
+                    PackedDecoder(kernel, decoder, layers, dense, embedding, energy, threads);
+            },
+            "kernel"_a, "cell"_a, "attention"_a, "feeds"_a, "has_readout"_a, "sizes"_a, "layers"_a,
+            "dense"_a, "embedding"_a, "energy"_a, "threads"_a)
+        .def("step", &PackedDecoder::step, "sizes"_a, "tokens"_a, "h"_a, "c"_a, "seen"_a,
+             "memory"_a, "h_after"_a, "c_after"_a, "seen_after"_a, "attention"_a,
+             "log_probabilities"_a, "threads"_a, "Read a token of each hypothesis.");
+    module.def("best", &best, "sizes"_a, "doubles"_a, "values"_a, "best_values"_a,
+               "best_columns"_a, "threads"_a,
+               "Find the greatest numbers of each row; sizes are rows, columns and how many.");
     module.def("peak", &peak, "kernel"_a, "threads"_a,
                "Floating-point operations a second that the processor can do at most, measured.");
 }

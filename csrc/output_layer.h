@@ -15,24 +15,12 @@ constexpr int64_t class_block = 128;
 // Positions are packed and brought together so many at a time.
 constexpr int64_t position_group = 32;
 
-UNSPOOL_INLINE Vec exp(Vec x) {
-    const Exponential e = exponential(clamp(x, -87.0f, 88.0f));
-    return e.p * e.power + e.power;
-}
-
 // What the gradient of a logit is less than the class's probability: for every class, and for the
 // target beside that.
 UNSPOOL_INLINE float share_of_all(const Positions& p) {
     return p.scale * p.smoothing / float(p.V);
 }
 UNSPOOL_INLINE float share_of_target(const Positions& p) { return p.scale * (1.0f - p.smoothing); }
-
-// The sum of a vector's numbers.
-UNSPOOL_INLINE float sum_of(Vec x) {
-    float sum = 0;
-    for (int j = 0; j < W; ++j) sum += x[j];
-    return sum;
-}
 
 // What is kept of the logits of `count` classes for a vector of positions, `to` being the first of
 // these. Logits are [class][stride] without their biases; keep(class, e^(z − highest)) is called for

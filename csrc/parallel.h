@@ -2,9 +2,18 @@
 // of our own beside torch's, whose threads wait actively, would often be slower than one thread.
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 namespace unspool {
+
+// [0, count) cut into parts of nearly equal size.
+struct Range {
+    int64_t begin, end;
+};
+inline Range part_of(int64_t count, int part, int parts) {
+    return {count * part / parts, count * (part + 1) / parts};
+}
 
 // Looks for torch's OpenMP runtime among the libraries of this process; torch must be imported.
 // Without it `parallel` works on the calling thread alone. Returns whether it was found.

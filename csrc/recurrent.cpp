@@ -11,12 +11,6 @@
 namespace unspool {
 namespace {
 
-// Takes the arena's memory back at the end of a call, however it ends.
-struct Lease {
-    Arena& arena = Arena::of_this_thread();
-    ~Lease() { arena.reset(); }
-};
-
 template <class T>
 T* advanced(T* p, int64_t count) {
     return p ? p + count : nullptr;
@@ -30,8 +24,6 @@ template <class T>
 Rows<const T> constant(const Rows<T>& rows) {
     return {rows.data, rows.sequence_stride, rows.step_stride};
 }
-
-int64_t padded(int64_t count, int64_t width) { return (count + width - 1) / width * width; }
 
 // ------------------------------------------------------------------ who does what
 
@@ -114,14 +106,6 @@ bool divides_units(const Kernels& kernels, const Stack& stack, int threads) {
     if (!kernels.divides_units || !gated || threads <= 1 || stack.T == 1) return false;
     const int64_t weights = gates_of(stack.cell) * stack.H * (stack.inputs(1) + stack.H) * 4;
     return stack.B < threads ? weights > enough : stack.B <= many && weights > cache;
-}
-
-// [0, count) cut into parts of nearly equal size.
-struct Range {
-    int64_t begin, end;
-};
-Range part_of(int64_t count, int part, int parts) {
-    return {count * part / parts, count * (part + 1) / parts};
 }
 
 // Units cut between panels of `width` vectors.

@@ -139,6 +139,11 @@ UNSPOOL_INLINE Exponential exponential(Vec x) {
     return {q * (r * r) + r, (Vec)bits};
 }
 
+UNSPOOL_INLINE Vec exp(Vec x) {
+    const Exponential e = exponential(clamp(x, -87.0f, 88.0f));
+    return e.p * e.power + e.power;
+}
+
 UNSPOOL_INLINE Vec sigmoid(Vec x) {
     const Exponential e = exponential(clamp(-x, -87.0f, 87.0f));
     return reciprocal((e.p * e.power + e.power) + 1.0f);
@@ -153,6 +158,19 @@ UNSPOOL_INLINE Vec tanh(Vec x) {
 
 UNSPOOL_INLINE Vec relu(Vec x) {
     return x < Vec{} ? Vec{} : x;  // NaN stays NaN
+}
+
+// The sum of a vector's numbers.
+UNSPOOL_INLINE float sum_of(Vec x) {
+    float sum = 0;
+    for (int j = 0; j < W; ++j) sum += x[j];
+    return sum;
+}
+
+UNSPOOL_INLINE float highest_of(Vec x) {
+    float highest = x[0];
+    for (int j = 1; j < W; ++j) highest = highest > x[j] ? highest : x[j];
+    return highest;
 }
 
 }  // namespace UNSPOOL_LEVEL

@@ -62,4 +62,58 @@ def cross_entropy(
     gradients: tuple[int, ...],
     threads: int,
 ) -> float: ...
+def additive_scores(
+    kernel: str,
+    sizes: tuple[int, int, int, int],
+    arguments: tuple[int, int, int],
+    scores: int,
+    threads: int,
+) -> None: ...
+def additive_gradients(
+    kernel: str,
+    sizes: tuple[int, int, int, int],
+    arguments: tuple[int, int, int],
+    d_scores: int,
+    gradients: tuple[int, int, int],
+    threads: int,
+) -> None: ...
+def best(
+    sizes: tuple[int, int, int],
+    doubles: bool,
+    values: int,
+    best_values: int,
+    best_columns: int,
+    threads: int,
+) -> None: ...
 def peak(kernel: str, threads: int) -> float: ...
+
+class Decoder:
+    def __init__(
+        self,
+        kernel: str,
+        cell: str,
+        attention: str,
+        feeds: bool,
+        has_readout: bool,
+        sizes: tuple[int, ...],
+        layers: Sequence[int],
+        dense: Sequence[int],
+        embedding: int,
+        energy: int,
+        threads: int,
+    ) -> None: ...
+    def step(
+        self,
+        sizes: tuple[int, int, int],
+        tokens: int,
+        h: Sequence[int],
+        c: Sequence[int],
+        seen: int,
+        memory: tuple[int, ...],
+        h_after: Sequence[int],
+        c_after: Sequence[int],
+        seen_after: int,
+        attention: int,
+        log_probabilities: int,
+        threads: int,
+    ) -> None: ...

@@ -16,6 +16,13 @@ def same(one, other):
     return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
+def in_both_ways(values, count):
+    """What torch finds, and C++ where there is such a module."""
+    found = best(values, count)
+    assert same(found, ranking._by_torch(values, count))
+    return found
+
+
 @given(
     rows=st.integers(1, 4),
     columns=st.integers(1, 12) | st.integers(100, 130),
@@ -27,7 +34,7 @@ def test_of_equal_values_the_first_are_taken(rows, columns, count, levels, seed)
     random = torch.Generator().manual_seed(seed)
     values = -torch.randint(levels, (rows, columns), generator=random).double()
     values[values < -20] = -torch.inf
-    assert same(best(values, count), by_sorting(values, count))
+    assert same(in_both_ways(values, count), by_sorting(values, count))
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9])
@@ -36,7 +43,7 @@ def test_the_first_of_those_that_compete_for_the_last_place_is_taken(count):
     levels = torch.cat([torch.arange(1.0, count), torch.zeros(40), torch.full((80,), -1.0)])
     shuffled = [torch.randperm(len(levels), generator=random) for _ in range(30)]
     values = torch.stack([levels[order] for order in shuffled])
-    assert same(best(values, count), by_sorting(values, count))
+    assert same(in_both_ways(values, count), by_sorting(values, count))
 
 
 @given(
@@ -48,13 +55,13 @@ def test_the_first_of_those_that_compete_for_the_last_place_is_taken(count):
 def test_long_rows_give_the_same_as_sorting_them(columns, count, levels, seed):
     random = torch.Generator().manual_seed(seed)
     values = -torch.randint(levels, (13, columns), generator=random).float()
-    assert same(best(values, count), by_sorting(values, count))
+    assert same(in_both_ways(values, count), by_sorting(values, count))
 
 
 def test_the_best_of_long_rows_may_lie_in_what_is_left_of_a_chunk():
     values = torch.zeros(13, 64 * 64 + 3)
     values[:, -1] = 1.0
-    assert same(best(values, 3), by_sorting(values, 3))
+    assert same(in_both_ways(values, 3), by_sorting(values, 3))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -65,4 +72,23 @@ def test_any_floating_type_is_ranked(dtype):
 
 def test_no_chunks_are_looked_at_where_rows_are_short(monkeypatch):
     monkeypatch.setattr(ranking, "_of_many", None)
-    assert best(torch.tensor([[0.0, 2.0, 1.0]]), 2)[1].tolist() == [[1, 2]]
+    assert ranking._by_torch(torch.tensor([[0.0, 2.0, 1.0]]), 2)[1].tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_not_a_number_ranks_first(dtype):
+    values = torch.randn(3, 70, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    values[0, [5, 40]], values[1, 69], values[2, 3] = torch.nan, torch.nan, torch.inf
+    found, columns = best(values, 3)
+    assert columns[:, 0].tolist() == [5, 69, 3]
+    assert columns[0, 1] == 40
+    assert torch.equal(found.isnan().sum(1), torch.tensor([2, 1, 0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_may_lie_anyhow_and_be_few(dtype):
+    values = torch.randn(40, 6, dtype=dtype, generator=torch.Generator().manual_seed(1)).t()
+    assert same(best(values, 4), by_sorting(values, 4))
+    assert best(values[:0], 4)[0].shape == (0, 4)
+    assert best(values[:, :2], 4)[1].shape == (6, 2)
+    assert best(values, 0)[0].shape == (6, 0)

@@ -5,13 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.nn import attention
-from unspool.nn.attention import (
-    AdditiveAttention,
-    MultiplicativeAttention,
-    additive_scores,
-    masked_softmax,
-)
+from unspool.nn.attention import AdditiveAttention, MultiplicativeAttention, masked_softmax
 
 KINDS = [AdditiveAttention, MultiplicativeAttention]
 
@@ -28,10 +22,6 @@ def made(kind, dtype=torch.float64):
 
 def padding_of(*lengths, steps):
     return torch.arange(steps) >= torch.tensor(lengths)[:, None]
-
-
-def plain_scores(queries, keys, energy):
-    return torch.tanh(queries[:, :, None] + keys[:, None]) @ energy
 
 
 def weights_of(kind, queries, memory, padding):
@@ -69,21 +59,6 @@ def test_multiplicative_attention_by_hand():
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
 
 
-@pytest.mark.parametrize("queries", [1, 4])
-@pytest.mark.parametrize("chunk", [1, 40, 1 << 17])
-def test_additive_scores_are_those_that_are_formed_at_once(queries, chunk, monkeypatch):
-    monkeypatch.setattr(attention, "CHUNK", chunk)
-    leaves = [drawn(7, queries, 3), drawn(7, 2, 3, seed=1), drawn(3, seed=2)]
-    cotangent = drawn(7, queries, 2, seed=3)
-    results = []
-    for function in (additive_scores, plain_scores):
-        own = [leaf.clone().requires_grad_() for leaf in leaves]
-        scores = function(*own)
-        results.append([scores, *torch.autograd.grad(scores, own, cotangent)])
-    for one, other in zip(*results, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_those_of_differences(kind):
     layer = made(kind)
@@ -95,13 +70,6 @@ def test_gradients_are_those_of_differences(kind):
         return weights_of(layer, queries, memory, padding)
 
     assert torch.autograd.gradcheck(weigh, [*leaves, *parameters])
-
-
-def test_scores_need_not_all_be_learnt_from():
-    queries, keys, energy = drawn(2, 3, 4), drawn(2, 5, 4, seed=1), drawn(4, seed=2)
-    additive_scores(queries.requires_grad_(), keys, energy).sum().backward()
-    assert queries.grad is not None
-    assert keys.grad is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

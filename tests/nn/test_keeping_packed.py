@@ -8,7 +8,8 @@ from torch import nn
 from torch.func import functional_call
 
 from unspool.nn import levels
-from unspool.nn.recurrent import GRU, LSTM, RNN, keeping_packed
+from unspool.nn.keeping import keeping_packed
+from unspool.nn.recurrent import GRU, LSTM, RNN
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 pytestmark = pytest.mark.skipif(not levels.names(), reason="there is no native kernel")

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from unspool.benchmarking.layers import GATES, Case
 from unspool.nn import GRU, LSTM
-from unspool.nn.recurrent import keeping_packed
+from unspool.nn.keeping import keeping_packed
 
 
 @dataclass(frozen=True)

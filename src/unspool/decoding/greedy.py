@@ -17,8 +17,9 @@ from unspool.decoding.search import Attention, S, Search
 from unspool.decoding.settings import BeamSettings
 from unspool.decoding.step import Step
 
-Choice = Callable[[Tensor, Tensor], Tensor]
-"""Chooses a token of each sentence, ``(B,)``, by log-probabilities, ``(B, V)``, and its number."""
+Choice = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Chooses a token of each sentence by log-probabilities, ``(B, V)``, and the sentences' numbers,
+``(B,)``; returns the tokens' log-probabilities and the tokens, ``(B, 1)`` each."""
 
 
 def greedy(
@@ -43,8 +44,8 @@ def greedy(
     list of B Hypothesis
     """
 
-    def likeliest(log_probabilities: Tensor, sentences: Tensor) -> Tensor:
-        return best(log_probabilities, 1)[1][:, 0]
+    def likeliest(log_probabilities: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        return best(log_probabilities, 1)
 
     one = settings.model_copy(update={"n_best": 1})
     chains = _Chains(start, end, one, source_lengths, attention, never, likeliest)
@@ -83,7 +84,7 @@ def ancestral_sampling(
     """
     seen: Tensor | None = None
 
-    def drawn(log_probabilities: Tensor, sentences: Tensor) -> Tensor:
+    def drawn(log_probabilities: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
         nonlocal seen
         numbers = sentences.tolist()
         if seen is None:
@@ -91,7 +92,8 @@ def ancestral_sampling(
         streams = [randoms[number] for number in numbers]
         tokens = draw(log_probabilities, seen[numbers], sampling, streams)
         seen[numbers, tokens] = True
-        return tokens.to(log_probabilities.device)
+        tokens = tokens.to(log_probabilities.device)[:, None]
+        return log_probabilities.gather(1, tokens), tokens
 
     one = settings.model_copy(update={"n_best": 1})
     chains = _Chains(start, end, one, source_lengths, attention, never, drawn)
@@ -102,12 +104,22 @@ def ancestral_sampling(
 class _Chains(Search[S]):
     choose: Choice
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Prepare what stays the same until a sentence is done."""
+        self.rows = torch.arange(len(self.sentences), device=self.sentences.device)[:, None]
+        self.nearest = int(self.limits.min()) if len(self.limits) else 0
+
     def advance(self, log_probabilities: Tensor) -> Tensor | None:
-        tokens = self.choose(log_probabilities, self.sentences)[:, None]  # (B, 1)
-        totals = self.totals + log_probabilities.gather(1, tokens)
+        gains, tokens = self.choose(log_probabilities, self.sentences)  # (B, 1)
+        totals, rows = self.totals + gains, self.rows
         stuck = totals == -torch.inf  # no token was possible
-        done = stuck | (tokens == self.end) | (self.limits <= self.length)[:, None]
-        rows = torch.arange(len(done), device=done.device)[:, None]
+        done = stuck | (tokens == self.end)
+        if self.nearest <= self.length:
+            done = done | (self.limits <= self.length)[:, None]
         if not done.any():
             self.keep(totals, rows, tokens)
             return None
@@ -116,4 +128,5 @@ class _Chains(Search[S]):
         self.collect(known, rows, last, last == self.end)
         going = self.dismiss(done[:, 0])
         self.keep(totals[going], rows[going], tokens[going])
+        self._look_ahead()
         return rows[going]

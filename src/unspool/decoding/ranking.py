@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from unspool import native
+
 _CHUNK = 64
 _SORTED = 256  # values
 _FEW = 64  # chunks of a row, and
@@ -33,9 +35,44 @@ def best(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     >>> best(torch.tensor([[1.0, 3.0, 0.0, 3.0]]), 2)
     (tensor([[3., 3.]]), tensor([[1, 3]]))
     """
+    count = min(count, values.shape[1])
+    if count > 0 and _is_plain(values) and native.absence() is None:
+        return _natively(values, count)
+    return _by_torch(values, count)
+
+
+def _by_torch(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if values.numel() < _SMALL or values.shape[1] < _CHUNK * max(_FEW, 8 * count):
         return _of_few(values, count)
     return _of_many(values, count)
+
+
+def _is_plain(values: Tensor) -> bool:
+    """Tell whether C++ can read the values by their address."""
+    return (
+        type(values) is Tensor
+        and values.is_cpu
+        and values.dtype in (torch.float32, torch.float64)
+        and values.is_contiguous()
+        and not values.requires_grad
+    )
+
+
+def _natively(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    from unspool import _native
+
+    rows, columns = values.shape
+    found = values.new_empty(rows, count)
+    indices = torch.empty(rows, count, dtype=torch.int64)
+    _native.best(
+        (rows, columns, count),
+        values.dtype is torch.float64,
+        values.data_ptr(),
+        found.data_ptr(),
+        indices.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return found, indices
 
 
 def _of_few(values: Tensor, count: int) -> tuple[Tensor, Tensor]:

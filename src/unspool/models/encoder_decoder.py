@@ -12,11 +12,15 @@ from torch import Tensor, nn
 
 from unspool.errors import RecipeError
 from unspool.models.decoder import Decoder, TargetReading
+from unspool.models.decoder_inference import make_ready, only_numbers, read_step
 from unspool.models.encoder import Bridge, Encoder, reverse
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.memory import DecoderState, Memory
+from unspool.nn import levels
 from unspool.nn.cross_entropy import linear_cross_entropy
+from unspool.nn.decoder_step import DecoderStep
 from unspool.nn.dropout import embed_with_dropout
+from unspool.nn.keeping import Keeping, Kept
 from unspool.nn.lengths import check_lengths, valid_steps
 
 __all__ = ["DecoderState", "EncoderDecoder", "EncoderDecoderSettings", "Memory", "TargetReading"]
@@ -24,7 +28,7 @@ __all__ = ["DecoderState", "EncoderDecoder", "EncoderDecoderSettings", "Memory",
 _EMBEDDING_RANGE = 0.1
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(Keeping, nn.Module):
     """An encoder that reads the source, and a decoder that tells what the target goes on with.
 
     Sutskever, Vinyals & Le 2014, arXiv 1409.3215; with attention after Bahdanau et al. 2015, arXiv
@@ -54,6 +58,8 @@ class EncoderDecoder(nn.Module):
     >>> log_probabilities.shape, state.attention.shape
     (torch.Size([10, 12]), torch.Size([10, 3]))
     """
+
+    _kept: Kept[DecoderStep] | None = None
 
     def __init__(
         self,
@@ -178,8 +184,25 @@ class EncoderDecoder(nn.Module):
         log_probabilities : (N, V) tensor
         state : DecoderState
         """
+        ready = self._ready()
+        if ready is not None:
+            answer = read_step(ready, self.settings, tokens, state)
+            if answer is not None:
+                return answer
         reading = self.read(tokens[:, None], state)
         return self.log_probabilities(reading.hidden[:, 0]), reading.state
+
+    def _ready(self) -> DecoderStep | None:
+        """A step that is ready to be run; None where the modules themselves are."""
+        if not self._scopes or not only_numbers(self):
+            return None
+        if self._kept is None or not self._kept.serves(levels.kernel()):
+            self._kept = make_ready(
+                self.decoder, self.target_embedding, self._output_weight, self.output
+            )
+        if self._kept is None or self._kept.is_watched:
+            return None
+        return self._kept.ready
 
     # --- answers -----------------------------------------------------------------------------
 

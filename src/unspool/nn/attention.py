@@ -7,17 +7,10 @@ Shapes: ``B`` sequences, ``S`` steps of the source, ``T`` queries to each, ``Q``
 ``M`` of a step of the source, ``A`` of a key.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-CHUNK = 1 << 17
-"""Numbers that additive attention holds at a time, at most, where it computes on a CPU: 512 KiB in
-single precision, which fits in a core's cache. A sequence's are never divided."""
-
-_CHUNK_ELSEWHERE = 1 << 26
+from unspool.nn.additive_scores import additive_scores
 
 
 def masked_softmax(scores: Tensor, padding: Tensor) -> Tensor:
@@ -149,68 +142,3 @@ class MultiplicativeAttention(nn.Module):
 
 
 Attention = AdditiveAttention | MultiplicativeAttention
-
-
-def additive_scores(queries: Tensor, keys: Tensor, energy: Tensor) -> Tensor:
-    """Form ``v · tanh(q + k)`` for each query and key, without holding ``B·T·S·A`` numbers.
-
-    The sums of queries and keys are formed for some sequences at a time, and once more in the
-    backward pass: to compute them twice in the cache is quicker than to keep them.
-
-    Parameters
-    ----------
-    queries : (B, T, A) tensor
-    keys : (B, S, A) tensor
-    energy : (A,) tensor
-        v.
-
-    Returns
-    -------
-    (B, T, S) tensor
-        In float32 at least. Its gradient cannot be differentiated once more.
-    """
-    full = torch.promote_types(energy.dtype, torch.float32)
-    scores: Tensor = _AdditiveScores.apply(  # type: ignore[no-untyped-call]
-        queries.to(full), keys.to(full), energy.to(full)
-    )
-    return scores
-
-
-class _AdditiveScores(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, queries: Tensor, keys: Tensor, energy: Tensor) -> Tensor:
-        ctx.save_for_backward(queries, keys, energy)
-        scores = queries.new_empty(*queries.shape[:2], keys.size(1))
-        with torch.autocast(queries.device.type, enabled=False):
-            for part in _parts(queries, keys):
-                torch.matmul(_bent(queries[part], keys[part]), energy, out=scores[part])
-        return scores
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        queries, keys, energy = ctx.saved_tensors
-        d_queries, d_keys = torch.empty_like(queries), torch.empty_like(keys)
-        d_energy = torch.zeros_like(energy)
-        for part in _parts(queries, keys):
-            bent, d = _bent(queries[part], keys[part]), d_scores[part]  # (b, T, S, A), (b, T, S)
-            d_energy += d.reshape(-1) @ bent.flatten(0, 2)
-            slope = torch.ops.aten.tanh_backward(d[..., None], bent)
-            torch.sum(slope, 2, out=d_queries[part]).mul_(energy)
-            if slope.size(1) == 1:  # torch is slow to sum nothing up
-                torch.mul(slope[:, 0], energy, out=d_keys[part])
-            else:
-                torch.sum(slope, 1, out=d_keys[part]).mul_(energy)
-        return d_queries, d_keys, d_energy
-
-
-def _bent(queries: Tensor, keys: Tensor) -> Tensor:
-    return (queries[:, :, None] + keys[:, None]).tanh_()
-
-
-def _parts(queries: Tensor, keys: Tensor) -> list[slice]:
-    """Some sequences at a time."""
-    each = queries.size(1) * keys.size(1) * keys.size(2)
-    most = CHUNK if queries.device.type == "cpu" else _CHUNK_ELSEWHERE
-    rows = max(most // max(each, 1), 1)
-    return [slice(start, start + rows) for start in range(0, len(queries), rows)]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from unspool.nn.recurrent import keeping_packed
+from unspool.nn.keeping import keeping_packed
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     """Leave out gradients and dropout; the mode of each module is afterwards what it was.
 
     Meanwhile recurrent layers keep their weights packed
-    (:func:`unspool.nn.recurrent.keeping_packed`).
+    (:func:`unspool.nn.keeping.keeping_packed`).
 
     Examples
     --------

@@ -6,10 +6,11 @@ allocations and one call of C++. Nothing is checked; :mod:`unspool.nn.recurrent`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unspool.nn.stack import Stack, State, Weights
 
@@ -41,8 +42,10 @@ class Inference:
         self._weights = weights
         self._packed: Tensor | None = None
 
-    def __call__(self, input: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Run over full sequences.
+    def __call__(
+        self, input: Tensor, state: State | None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run over a batch of sequences.
 
         Parameters
         ----------
@@ -50,11 +53,18 @@ class Inference:
             Rows contiguous.
         state : State, shapes (L·D, B, H), or None
             Contiguous; None for zeros.
+        lengths : Tensor, shape (B,), optional
+            int64, contiguous.
 
         Returns
         -------
         output : Tensor, shape (B, T, D·H)
         state : State
+
+        Raises
+        ------
+        ValueError
+            If a length is not in 0..T.
         """
         batch, steps, _ = input.shape
         size = self.directions * self.hidden_size
@@ -62,7 +72,8 @@ class Inference:
             output = input.new_empty(steps, batch, size).transpose(0, 1)
         else:
             output = input.new_empty(batch, steps, size)
-        return output, self._run(input, (batch, steps), _rows(input), _rows(output), state)
+        size_of_batch = (batch, steps)
+        return output, self._run(input, size_of_batch, _rows(input), _rows(output), state, lengths)
 
     def step(self, x: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Run over one step, (B, F), contiguous; returns (B, D·H) and the state after it."""
@@ -79,6 +90,7 @@ class Inference:
         input: _Rows,
         output: _Rows,
         state: State | None,
+        lengths: Tensor | None = None,
     ) -> State:
         from unspool import _native
 
@@ -91,7 +103,7 @@ class Inference:
             self.cell,
             (*size, *self._shape),
             input,
-            0,
+            address(lengths),
             before[0] if before else 0,
             before[1] if len(before) > 1 else 0,
             self._addresses() if packed is None else [],
@@ -102,7 +114,7 @@ class Inference:
             torch.get_num_threads(),
             final[0].data_ptr(),
             final[1].data_ptr() if len(final) > 1 else 0,
-            _address(packed),
+            address(packed),
         )
         return tuple(final)
 
@@ -128,49 +140,24 @@ class Inference:
         self._packed = packed
 
     def _addresses(self) -> list[int]:
-        return [_address(each) for layer in self._weights for each in layer[:4]]
+        return [address(each) for layer in self._weights for each in layer[:4]]
 
 
-class Kept:
-    """What is kept of a layer from call to call, as long as its weights are what they were.
-
-    Whether they are is told by where they lie and by their versions, which torch counts.
-
-    Parameters
-    ----------
-    ready : Inference
-    weights : sequence of Weights
-        What it was made of.
-    """
-
-    def __init__(self, ready: Inference, weights: Sequence[Weights]) -> None:
-        self.ready = ready
-        tensors = [each for layer in weights for each in layer if each is not None]
-        self._known = [(each, each.data_ptr(), _version(each)) for each in tensors]
-
-    def serves(self, kernel: str, parameters: Mapping[str, Tensor | None]) -> bool:
-        """Tell whether a layer with these parameters of its own can be run by what was kept.
-
-        Where a weight is none of them but computed from some, it is another one at every call.
-        """
-        if kernel != self.ready.kernel or len(parameters) != len(self._known):
-            return False
-        for tensor, (known, address, version) in zip(parameters.values(), self._known, strict=True):
-            if tensor is not known or version is None:
-                return False
-            if known.data_ptr() != address or known._version != version:
-                return False
-        return True
-
-
-def _version(tensor: Tensor) -> int | None:
-    """How often it was changed; None where nothing tells."""
-    return None if tensor.is_inference() else tensor._version
+def is_plain(tensor: Any, *shape: int) -> bool:
+    """Tell whether C++ can read a tensor of this shape by its address."""
+    return (
+        (type(tensor) is Tensor or type(tensor) is nn.Parameter)
+        and tensor.dtype is torch.float32
+        and tensor.shape == shape
+        and tensor.is_contiguous()
+        and tensor.is_cpu
+    )
 
 
 def _rows(tensor: Tensor) -> _Rows:
     return tensor.data_ptr(), tensor.stride(0), tensor.stride(1)
 
 
-def _address(tensor: Tensor | None) -> int:
+def address(tensor: Tensor | None) -> int:
+    """Where a tensor lies; 0 for none, as C++ has it."""
     return 0 if tensor is None else tensor.data_ptr()

@@ -86,7 +86,7 @@ def only_numbers() -> bool:
 
     No autocast is on, and no compiler, transformation or mode of torch's dispatcher looks on.
     """
-    return _is_unobserved() and not is_transformed() and not torch.is_autocast_enabled("cpu")
+    return is_unobserved() and not is_transformed() and not torch.is_autocast_enabled("cpu")
 
 
 def run(
@@ -138,12 +138,12 @@ def run(
 
 def _is_plain(*tensors: Tensor) -> bool:
     """Tell whether the operator would only cost time: nobody looks on, the tensors are torch's."""
-    return _is_unobserved() and all(
+    return is_unobserved() and all(
         type(tensor) is Tensor or type(tensor) is nn.Parameter for tensor in tensors
     )
 
 
-def _is_unobserved() -> bool:
+def is_unobserved() -> bool:
     """Tell whether neither a compiler nor a mode of torch's dispatcher looks on."""
     return (
         not torch.compiler.is_compiling()

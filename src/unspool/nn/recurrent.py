@@ -5,9 +5,7 @@ that either class can take the other's place. The shape legend is in :mod:`unspo
 """
 
 import math
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,26 +14,22 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unspool.nn import fused, kernels, levels, reference
-from unspool.nn.inference import Inference, Kept
+from unspool.nn.inference import Inference, is_plain
+from unspool.nn.keeping import Keeping, Kept
 from unspool.nn.lengths import check_lengths
 from unspool.nn.stack import GATES, Route, Stack, State, Weights
 
 ROUTES: dict[str, Route] = dict(zip(levels.PLAIN, (fused.run, reference.run), strict=True))
 """Ways to run a stack beside the native kernels; ``torch`` takes what these do not serve."""
 
-_SCOPES = threading.Lock()
-"""Held while scopes of :func:`keeping_packed` are counted."""
-
 Hidden = Tensor | tuple[Tensor, Tensor]
 """``h`` for RNN and GRU, ``(h, c)`` for LSTM."""
 
 
-class _Recurrent(nn.RNNBase):
+class _Recurrent(Keeping, nn.RNNBase):
     """What RNN, LSTM and GRU add to their namesakes in torch.nn."""
 
-    _scopes = 0
-    _kept: Kept | None = None
-    """What is kept from call to call while :func:`keeping_packed` has scopes open."""
+    _kept: Kept[Inference] | None = None
 
     def forward(
         self,
@@ -74,7 +68,7 @@ class _Recurrent(nn.RNNBase):
         RuntimeError, ValueError
             As in torch.nn, if input or state have a wrong shape or dtype.
         """
-        quick = self._quick_forward(input, hx) if lengths is None else None
+        quick = self._quick_forward(input, hx, lengths)
         if quick is not None:
             return quick
         weights = self._weights()
@@ -150,7 +144,9 @@ class _Recurrent(nn.RNNBase):
         if not is_batched:
             x = x[None]
             state = state and tuple(member.unsqueeze(1) for member in state)
-        if not _plain(x, x.size(0), self.input_size) or not self._is_plain_state(state, x.size(0)):
+        if not is_plain(x, x.size(0), self.input_size) or not self._is_plain_state(
+            state, x.size(0)
+        ):
             return None
         ready = self._ready()
         if ready is None:
@@ -161,9 +157,12 @@ class _Recurrent(nn.RNNBase):
         return output, self._as_hidden(final)
 
     def _quick_forward(
-        self, input: Tensor | PackedSequence, hx: Hidden | None
+        self,
+        input: Tensor | PackedSequence,
+        hx: Hidden | None,
+        lengths: Tensor | Sequence[int] | None,
     ) -> tuple[Tensor, Hidden] | None:
-        """Run over full sequences with one look at each tensor; None where there is more to do.
+        """Run over a batch with one look at each tensor; None where there is more to do.
 
         For short sequences all the checks of the ordinary way take longer than the arithmetic. Here
         only numbers are asked for (no autocast, no graph of a compiler), and every shape and type
@@ -171,13 +170,17 @@ class _Recurrent(nn.RNNBase):
         """
         if not kernels.only_numbers() or type(input) is not Tensor or input.dim() != 3:
             return None
-        if not _plain(input, *input.shape[:2], self.input_size) or input.numel() == 0:
+        if not is_plain(input, *input.shape[:2], self.input_size) or input.numel() == 0:
             return None
         state = self._members(hx)
         batch = input if self.batch_first else input.transpose(0, 1)
         if not self._is_plain_state(state, batch.size(0)):
             return None
+        if lengths is not None and not _are_plain_lengths(lengths, batch.size(0)):
+            return None
         if self._asks_for_gradients():
+            if lengths is not None:
+                return None
             name, weights = levels.kernel(), self._weights()
             if not self._is_served(name, weights):
                 return None
@@ -186,7 +189,10 @@ class _Recurrent(nn.RNNBase):
             ready = self._ready()
             if ready is None:
                 return None
-            output, final = ready(batch, state)
+            try:
+                output, final = ready(batch, state, lengths)  # type: ignore[arg-type]
+            except ValueError:  # a length is not in 0..T
+                return None
         return output if self.batch_first else output.transpose(0, 1), self._as_hidden(final)
 
     def _asks_for_gradients(self) -> bool:
@@ -197,14 +203,15 @@ class _Recurrent(nn.RNNBase):
         """The stack ready to be run without gradients; None where no native kernel serves it."""
         name = levels.kernel()
         kept = self._kept if self._scopes else None
-        if kept is not None and kept.serves(name, self._parameters):
+        if kept is not None and kept.serves(name):
             kept.ready.pack()  # a call after the first: there may be many more
             return kept.ready
         weights = self._weights()
         if not self._is_served(name, weights):
             return None
         ready = Inference(self._stack(), self.input_size, weights, name)
-        self._kept = Kept(ready, weights) if self._scopes else None
+        used = [each for layer in weights for each in layer]
+        self._kept = Kept(ready, name, used, [self]) if self._scopes else None
         return ready
 
     def _is_plain_state(self, state: State | None, batch: int) -> bool:
@@ -212,16 +219,10 @@ class _Recurrent(nn.RNNBase):
             return True
         shape = (self.num_layers * (2 if self.bidirectional else 1), batch, self.hidden_size)
         members = 2 if self.mode == "LSTM" else 1
-        return len(state) == members and all(_plain(member, *shape) for member in state)
+        return len(state) == members and all(is_plain(member, *shape) for member in state)
 
     def _is_served(self, name: str, weights: Sequence[Weights]) -> bool:
         return name in levels.names() and self.proj_size == 0 and self._are_plain(weights)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy has: nothing that is kept."""
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        kept = ("_scopes", "_kept")
-        return {name: value for name, value in state.items() if name not in kept}
 
     def _are_plain(self, weights: Sequence[Weights]) -> bool:
         gates = GATES[self.mode.lower()] * self.hidden_size  # type: ignore[index]
@@ -230,7 +231,7 @@ class _Recurrent(nn.RNNBase):
             inputs = self.input_size if number < directions else directions * self.hidden_size
             shapes = ((gates, inputs), (gates, self.hidden_size), (gates,), (gates,))
             for weight, shape in zip(each, shapes, strict=False):
-                if weight is not None and not _plain(weight, *shape):
+                if weight is not None and not is_plain(weight, *shape):
                     return False
         return True
 
@@ -350,39 +351,14 @@ class _Recurrent(nn.RNNBase):
         return Weights(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
 
 
-@contextmanager
-def keeping_packed(network: nn.Module) -> Iterator[None]:
-    """Let a network's recurrent layers keep their weights packed from call to call.
-
-    The kernels read weights in an order of their own. To bring them into it takes longer than a
-    step of a few sequences; where many steps follow one another, as in decoding, it is done at the
-    second and serves all that follow. Answers are the same to rounding.
-
-    It takes as much memory as the weights. Where these change, they are packed anew; only what is
-    written in place through ``.data`` goes unseen. Scopes may overlap, also of several threads.
-    """
-    layers = [module for module in network.modules() if isinstance(module, _Recurrent)]
-    with _SCOPES:
-        for layer in layers:
-            layer._scopes += 1
-    try:
-        yield
-    finally:
-        with _SCOPES:
-            for layer in layers:
-                layer._scopes -= 1
-                if layer._scopes == 0:
-                    layer._kept = None
-
-
-def _plain(tensor: Any, *shape: int) -> bool:
-    """Tell whether C++ can read a tensor of this shape by its address."""
+def _are_plain_lengths(lengths: Any, batch: int) -> bool:
+    """Tell whether C++ can read the lengths; it looks itself whether they are in 0..T."""
     return (
-        (type(tensor) is Tensor or type(tensor) is nn.Parameter)
-        and tensor.dtype is torch.float32
-        and tensor.shape == shape
-        and tensor.is_contiguous()
-        and tensor.is_cpu
+        type(lengths) is Tensor
+        and lengths.dtype is torch.int64
+        and lengths.shape == (batch,)
+        and lengths.is_contiguous()
+        and lengths.is_cpu
     )
 
 

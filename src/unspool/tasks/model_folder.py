@@ -20,6 +20,7 @@ from torch import nn
 import unspool
 from unspool.data.vocabulary import Vocabulary
 from unspool.errors import DataError, ModelFolderError, RecipeError
+from unspool.nn.keeping import keep_packed
 from unspool.settings import problems
 from unspool.storage import replacing_folder
 from unspool.tasks import registry
@@ -105,7 +106,7 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Predictor:
     except (ModelFolderError, RecipeError) as error:
         raise ModelFolderError(f"{folder}: {error}") from error
     _load_weights(predictor.model, folder / _WEIGHTS)
-    predictor.model.to(device).eval()
+    keep_packed(predictor.model.to(device).eval())
     return predictor
 
 

@@ -20,7 +20,7 @@ from unspool.data.vocabulary import Vocabulary
 from unspool.decoding.sampling import SamplingSettings, random_streams, sample
 from unspool.errors import DataError
 from unspool.models.language_model import LanguageModel, LanguageModelSettings
-from unspool.nn.recurrent import keeping_packed
+from unspool.nn.keeping import keeping_packed
 from unspool.settings import Settings
 from unspool.tasks import ranking
 from unspool.tasks.metric import Metric

@@ -1,0 +1,272 @@
+#include "decoder.h"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "arena.h"
+#include "parallel.h"
+
+namespace unspool {
+namespace {
+
+// ------------------------------------------------------------------ packed weights
+
+// Where each layer's packed weights are.
+struct Places {
+    struct Recurrent {
+        float *panels, *bias;
+    };
+    std::vector<Recurrent> layers;
+    float *query = nullptr, *readout = nullptr, *output = nullptr;
+    int64_t size = 0;
+
+    Places(const Kernels& kernels, const Decoder& d, float* packed) {
+        auto take = [&](int64_t count) {
+            constexpr int64_t line = 16;  // floats
+            float* const place = packed ? packed + size : nullptr;
+            size += padded(count, line);
+            return place;
+        };
+        for (int layer = 0; layer < d.L; ++layer) {
+            float* const panels = take(kernels.gate_panels(d.cell, d.inputs(layer), d.H));
+            layers.push_back({panels, take(4 * padded(d.H, kernels.width))});
+        }
+        const DecoderKernels& dense = kernels.decoder;
+        if (d.attention == Attention::additive) query = take(dense.linear_panels(d.H, d.A));
+        if (d.has_readout) readout = take(dense.linear_panels(d.H, d.P));
+        output = take(dense.linear_panels(d.P, d.V));
+    }
+};
+
+}  // namespace
+
+int64_t packed_size(const Kernels& kernels, const Decoder& decoder) {
+    return Places(kernels, decoder, nullptr).size;
+}
+
+void pack(const Kernels& kernels, const Decoder& d, const DecoderWeights& weights, float* packed,
+          int threads) {
+    const Places places(kernels, d, packed);
+    const int64_t units = padded(d.H, kernels.width) / kernels.width;
+    auto pack_dense = [&](const DenseWeights& dense, int64_t inputs, int64_t outputs, float* to,
+                          int part) {
+        const Range panels = part_of(kernels.decoder.linear_panel_count(outputs), part, threads);
+        if (to)
+            kernels.decoder.pack_linear(dense.weight, inputs, outputs, panels.begin, panels.end, to);
+    };
+    parallel(threads, [&](int part) {
+        const Range range = part_of(units, part, threads);
+        for (int layer = 0; layer < d.L; ++layer)
+            kernels.pack_gates(d.cell, weights.layers[layer], d.inputs(layer), d.H, range.begin,
+                               range.end, places.layers[layer].panels, places.layers[layer].bias);
+        pack_dense(weights.query, d.H, d.A, places.query, part);
+        pack_dense(weights.readout, d.H, d.P, places.readout, part);
+        pack_dense(weights.output, d.P, d.V, places.output, part);
+    });
+}
+
+// ------------------------------------------------------------------ the step
+
+namespace {
+
+// A step as all members of a team do it: each forms its part of a layer's outputs for all hypotheses,
+// so that the weights are read once, and waits for the others before the next layer.
+class Stepping {
+  public:
+    Stepping(const Kernels& kernels, const Decoder& decoder, const DecoderWeights& weights,
+             const Places& places, const float* embedding, const float* energy,
+             const DecoderState& state, const DecoderStep& after, Arena& arena, int threads)
+        : kernels_(kernels),
+          d_(decoder),
+          weights_(weights),
+          places_(places),
+          embedding_(embedding),
+          state_(state),
+          after_(after) {
+        const int64_t N = state.N;
+        units_ = padded(d_.H, kernels.width) / kernels.width;
+        index_ = arena.array<int32_t>(N);
+        std::iota(index_, index_ + N, 0);
+        lengths_ = arena.array<int32_t>(N);
+        std::fill(lengths_, lengths_ + N, 1);
+        int64_t widest = 0;
+        for (int layer = 0; layer < d_.L; ++layer) widest = std::max(widest, d_.inputs(layer));
+        input_ = {arena.floats(N * widest), widest};
+        shared_ = arena.floats(2 * N * units_ * kernels.width);
+        context_ = {arena.floats(d_.attends() ? N * d_.P : 0), d_.P};
+        query_ = {arena.floats(d_.attention == Attention::additive ? N * d_.A : 0), d_.A};
+        hidden_ = after.seen ? Matrix<float>{after.seen, d_.P}
+                             : Matrix<float>{arena.floats(N * d_.P), d_.P};
+        const int64_t blocks = kernels.decoder.softmax_blocks(d_.V);
+        softmax_.rows = N;
+        softmax_.highest = arena.floats(N * blocks);
+        softmax_.sums = arena.floats(N * blocks);
+        const int64_t recurrent = kernels.forward_scratch(d_.cell, widest, d_.H, N, 1);
+        const int64_t look = kernels.decoder.look_scratch(state.S);
+        for (int member = 0; member < threads; ++member)
+            scratch_.push_back(arena.floats(std::max(recurrent, look)));
+        look_.attention = d_.attention;
+        look_.S = state.S;
+        look_.A = d_.A;
+        look_.P = d_.P;
+        look_.each = N / state.B;
+        look_.energy = energy;
+        look_.keys = state.keys;
+        look_.values = state.values;
+        look_.padding = state.padding;
+        look_.weights = {after.weights, state.S};
+        look_.context = context_;
+    }
+
+    void run(int member, int members) const {
+        const int looking = d_.feeds ? d_.L - 1 : 0;
+        embed(member, members);
+        for (int layer = 0; layer < d_.L; ++layer) {
+            Matrix<const float> input{input_.data, input_.stride};
+            if (layer > 0) {
+                input = output_of(layer - 1);
+                if (d_.attends() && !d_.feeds) {
+                    join(layer - 1, member, members);
+                    input = {input_.data, input_.stride};
+                }
+            }
+            recur(layer, input, member, members);
+            if (d_.attends() && layer == looking) attend(output_of(layer), member, members);
+        }
+        classify(member, members);
+    }
+
+  private:
+    Matrix<const float> output_of(int layer) const { return {after_.h[layer], d_.H}; }
+
+    static void copy(const float* from, int64_t count, float* to) {
+        std::copy(from, from + count, to);
+    }
+
+    // The first layer's inputs: embedded tokens, beside what was seen at the step before.
+    void embed(int member, int members) const {
+        const Range rows = part_of(state_.N, member, members);
+        for (int64_t n = rows.begin; n < rows.end; ++n) {
+            copy(embedding_ + state_.tokens[n] * d_.E, d_.E, input_.row(n));
+            if (d_.feeds) copy(state_.seen + n * d_.P, d_.P, input_.row(n) + d_.E);
+        }
+        wait_for_all();
+    }
+
+    // A layer's outputs beside the contexts.
+    void join(int layer, int member, int members) const {
+        const Range rows = part_of(state_.N, member, members);
+        for (int64_t n = rows.begin; n < rows.end; ++n) {
+            copy(output_of(layer).row(n), d_.H, input_.row(n));
+            copy(context_.row(n), d_.P, input_.row(n) + d_.H);
+        }
+        wait_for_all();
+    }
+
+    void recur(int layer, const Matrix<const float>& input, int member, int members) const {
+        const bool gated = d_.cell == Cell::lstm || d_.cell == Cell::gru;
+        Forward job{};
+        job.cell = d_.cell;
+        job.K = d_.inputs(layer);
+        job.H = d_.H;
+        job.steps = 1;
+        job.sequences = {state_.N, index_, lengths_};
+        job.panels = places_.layers[layer].panels;
+        job.bias = places_.layers[layer].bias;
+        job.input = {input.data, input.stride, 0};
+        job.h0 = state_.h[layer];
+        job.output = {after_.h[layer], d_.H, 0};
+        job.h_n = after_.h[layer];
+        if (d_.cell == Cell::lstm) {
+            job.c0 = state_.c[layer];
+            job.c_n = after_.c[layer];
+        }
+        job.scratch = scratch_[member];
+        if (gated && members > 1) {
+            const Range units = part_of(units_, member, members);
+            job.units = {units.begin, units.end, &wait_for_all, shared_};
+        }
+        if (gated || member == 0) kernels_.forward(job);
+        wait_for_all();
+    }
+
+    void attend(const Matrix<const float>& output, int member, int members) const {
+        Look look = look_;
+        look.query = output;
+        look.scratch = scratch_[member];
+        if (d_.attention == Attention::additive) {
+            project({d_.H, d_.A, places_.query, weights_.query.bias, output, {}, query_}, member,
+                    members);
+            look.query = {query_.data, query_.stride};
+        }
+        const Range rows = part_of(state_.N, member, members);
+        kernels_.decoder.look(look, rows.begin, rows.end);
+        wait_for_all();
+    }
+
+    void classify(int member, int members) const {
+        Matrix<const float> hidden = output_of(d_.L - 1);
+        if (d_.has_readout) {
+            Matrix<const float> added;
+            if (d_.attends()) added = {context_.data, context_.stride};
+            project({d_.H, d_.P, places_.readout, weights_.readout.bias, hidden, added, hidden_},
+                    member, members);
+            hidden = {hidden_.data, hidden_.stride};
+        }
+        LogSoftmax softmax = softmax_;
+        softmax.linear = {d_.P, d_.V, places_.output, weights_.output.bias, hidden, {},
+                          {after_.log_probabilities, d_.V}};
+        const Range blocks = part_of(kernels_.decoder.softmax_blocks(d_.V), member, members);
+        kernels_.decoder.log_softmax_sums(softmax, blocks.begin, blocks.end);
+        wait_for_all();
+        kernels_.decoder.log_softmax(softmax, blocks.begin, blocks.end);
+    }
+
+    void project(const Linear& job, int member, int members) const {
+        const Range panels =
+            part_of(kernels_.decoder.linear_panel_count(job.outputs), member, members);
+        kernels_.decoder.linear(job, state_.N, panels.begin, panels.end);
+        wait_for_all();
+    }
+
+    const Kernels& kernels_;
+    const Decoder& d_;
+    const DecoderWeights& weights_;
+    const Places& places_;
+    const float* embedding_;
+    const DecoderState& state_;
+    const DecoderStep& after_;
+    int64_t units_;
+    int32_t *index_, *lengths_;
+    Matrix<float> input_, context_, query_, hidden_;
+    float* shared_;
+    std::vector<float*> scratch_;
+    LogSoftmax softmax_{};
+    Look look_{};
+};
+
+void check_tokens(const DecoderState& state, int64_t V) {
+    for (int64_t n = 0; n < state.N; ++n)
+        if (state.tokens[n] < 0 || state.tokens[n] >= V)
+            throw std::out_of_range("tokens has the value " + std::to_string(state.tokens[n]) +
+                                    ", expected 0 to " + std::to_string(V - 1));
+}
+
+}  // namespace
+
+void step(const Kernels& kernels, const Decoder& decoder, const DecoderWeights& weights,
+          const float* packed, const float* embedding, const float* energy,
+          const DecoderState& state, const DecoderStep& after, int threads) {
+    constexpr int64_t least_work = 100'000;  // multiplications that are worth waking a thread
+    check_tokens(state, decoder.V);
+    const Lease lease;
+    const Places places(kernels, decoder, const_cast<float*>(packed));
+    const int members = int(std::clamp<int64_t>(state.N * places.size / least_work, 1, threads));
+    const Stepping stepping(kernels, decoder, weights, places, embedding, energy, state, after,
+                            lease.arena, members);
+    as_team(members, [&](int member, int team) { stepping.run(member, team); });
+}
+
+}  // namespace unspool

@@ -1,0 +1,67 @@
+// A step of a decoder: from the tokens that are read to the log-probabilities of those that may come
+// next. Recurrent layers, attention to the source, a readout, and the softmax over the vocabulary, as
+// unspool/models/decoder.py has them.
+//
+// N hypotheses of B sentences, those of a sentence side by side; S steps of the source; E numbers of an
+// embedded token, H hidden units, A numbers of a key, P of a value and of a readout, V tokens.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels.h"
+
+namespace unspool {
+
+struct Decoder {
+    Cell cell;
+    Attention attention;
+    bool feeds;        // the first layer reads the readout of the step before
+    bool has_readout;  // else the last layer's output is what the output layer reads
+    int64_t E, H, A, P, V;
+    int L;
+
+    bool attends() const { return attention != Attention::none; }
+    int64_t inputs(int layer) const {
+        if (layer == 0) return E + (feeds ? P : 0);
+        return H + (attends() && !feeds ? P : 0);
+    }
+};
+
+struct DenseWeights {
+    const float* weight = nullptr;
+    const float* bias = nullptr;
+};
+
+struct DecoderWeights {
+    std::vector<Weights> layers;          // (L)
+    DenseWeights query, readout, output;  // query where attention is additive
+};
+
+struct DecoderState {
+    const int64_t* tokens;                // (N)
+    std::vector<const float*> h, c;       // (L) of (N, H); c of an LSTM
+    const float* seen;                    // (N, P), where it feeds
+    const float *keys, *values;           // (B, S, A) and (B, S, P), where it attends
+    const uint8_t* padding;               // (B, S)
+    int64_t N, B, S;
+};
+
+struct DecoderStep {
+    std::vector<float*> h, c;
+    float* seen;               // (N, P), where it feeds
+    float* weights;            // (N, S), where it attends
+    float* log_probabilities;  // (N, V)
+};
+
+// Floats that a decoder's weights take in the order in which the kernels read them.
+int64_t packed_size(const Kernels&, const Decoder&);
+void pack(const Kernels&, const Decoder&, const DecoderWeights&, float* packed, int threads);
+
+// `embedding` (V, E) and `energy` (A) are read as they are, and the biases of `weights`; the rest is
+// packed. Throws std::out_of_range if a token is none.
+void step(const Kernels&, const Decoder&, const DecoderWeights& weights, const float* packed,
+          const float* embedding, const float* energy, const DecoderState&, const DecoderStep&,
+          int threads);
+
+}  // namespace unspool
