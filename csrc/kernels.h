@@ -201,6 +201,26 @@ struct OutputKernels {
                       int64_t end, float* d_hidden);
 };
 
+// ------------------------------------------------------------------ gates by themselves
+
+// A step of an LSTM or a GRU after its products, of `n` rows: W_ih x + b_ih and W_hh h + b_hh.
+struct Gates {
+    Cell cell;
+    int64_t n, H;
+    const float *input, *recurrent;  // (n, gates · H)
+    const float *h, *c;              // (n, H): h is needed by a GRU, c by an LSTM
+    float *h_after, *c_after;
+    float* saved;                    // gates_saved(...) floats a row
+};
+
+// An LSTM's two sums have the same gradient, which d_input gets; its h has none of its own.
+struct GateGradients {
+    Gates forward;
+    const float *d_h_after, *d_c_after;
+    float *d_input, *d_recurrent;
+    float *d_h, *d_c;
+};
+
 // ------------------------------------------------------------------ additive attention
 
 // v · tanh(q + k) for each of T queries and S keys of B sequences.
@@ -310,6 +330,9 @@ struct Kernels {
     void (*weight_gradient)(const WeightGradient&);
 
     OutputKernels output;
+    int64_t (*gates_saved)(Cell, int64_t H);
+    void (*gates)(const Gates&, int64_t begin, int64_t end);  // rows
+    void (*gate_gradients)(const GateGradients&, int64_t begin, int64_t end);
     void (*additive_scores)(const AdditiveScores&, int64_t begin, int64_t end);  // sequences
     void (*additive_gradients)(const AdditiveGradients&, int64_t begin, int64_t end);
     DecoderKernels decoder;  // none where products are in bfloat16

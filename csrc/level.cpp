@@ -1,6 +1,7 @@
 // One level of vector instructions; compiled once for each, see CMakeLists.txt.
 #include "additive_attention.h"
 #include "best.h"
+#include "gates.h"
 #include "levels.h"
 #include "peak.h"
 #include "step.h"
@@ -42,6 +43,9 @@ const Kernels kernels = {
     &weight_gradient,
     {class_block, &hidden_panels, &exponentials, &output_scratch, &pack_hidden, &logits, &normalise,
      &output_gradients, &sum_parts},
+    &gates_saved,
+    &gates,
+    &gate_gradients,
     &additive_scores,
     &additive_gradients,
 #if defined(UNSPOOL_BF16)

@@ -1,7 +1,7 @@
 // The Python module unspool._native: hands the C++ functions to Python and holds no logic. Arrays
 // come as addresses, 0 for none, which spares the calls any conversion; the callers, native_recurrent,
-// inference, decoder_step, additive_scores and cross_entropy_kernel in unspool/nn and ranking in
-// unspool/decoding, answer for them.
+// inference, gates, decoder_step, additive_scores and cross_entropy_kernel in unspool/nn and ranking
+// in unspool/decoding, answer for them.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
@@ -216,6 +216,62 @@ double cross_entropy(const std::string& kernel, const std::array<int64_t, 3>& si
     return unspool::cross_entropy(kernels, task);
 }
 
+int64_t gates_saved(const std::string& kernel, const std::string& cell, int64_t H) {
+    return kernels_called(kernel).gates_saved(cell_called(cell), H);
+}
+
+// Rows and H; input, recurrent, h, c; h and c after; what is saved.
+unspool::Gates gates_of(const std::string& cell, const std::array<int64_t, 2>& sizes,
+                        const std::array<Address, 7>& arrays) {
+    return {cell_called(cell),
+            sizes[0],
+            sizes[1],
+            pointer<const float>(arrays[0]),
+            pointer<const float>(arrays[1]),
+            pointer<const float>(arrays[2]),
+            pointer<const float>(arrays[3]),
+            pointer<float>(arrays[4]),
+            pointer<float>(arrays[5]),
+            pointer<float>(arrays[6])};
+}
+
+// Deals rows to threads: work(begin, end) for each.
+template <class Work>
+void deal_rows(int64_t rows, int64_t work_each, int64_t enough, int threads, const Work& work) {
+    const int64_t worth = rows * work_each / enough;
+    const int parts = int(std::max<int64_t>(1, std::min({worth, rows, int64_t(threads)})));
+    unspool::parallel(parts, [&](int part) {
+        const unspool::Range range = unspool::part_of(rows, part, parts);
+        work(range.begin, range.end);
+    });
+}
+
+constexpr int64_t enough_gates = 10'000;  // units that are worth a thread
+
+void gates(const std::string& kernel, const std::string& cell, const std::array<int64_t, 2>& sizes,
+           const std::array<Address, 7>& arrays, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const unspool::Gates job = gates_of(cell, sizes, arrays);
+    const nb::gil_scoped_release release;
+    deal_rows(job.n, job.H, enough_gates, threads,
+              [&](int64_t begin, int64_t end) { kernels.gates(job, begin, end); });
+}
+
+// Gradients of h and c after; of input, recurrent, h and c.
+void gate_gradients(const std::string& kernel, const std::string& cell,
+                    const std::array<int64_t, 2>& sizes, const std::array<Address, 7>& arrays,
+                    const std::array<Address, 6>& gradients, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const unspool::GateGradients job{
+        gates_of(cell, sizes, arrays),       pointer<const float>(gradients[0]),
+        pointer<const float>(gradients[1]), pointer<float>(gradients[2]),
+        pointer<float>(gradients[3]),       pointer<float>(gradients[4]),
+        pointer<float>(gradients[5])};
+    const nb::gil_scoped_release release;
+    deal_rows(job.forward.n, job.forward.H, enough_gates, threads,
+              [&](int64_t begin, int64_t end) { kernels.gate_gradients(job, begin, end); });
+}
+
 // B, T, S, A.
 unspool::AdditiveScores additive_of(const std::array<int64_t, 4>& n,
                                     const std::array<Address, 3>& arguments, Address scores) {
@@ -229,26 +285,15 @@ unspool::AdditiveScores additive_of(const std::array<int64_t, 4>& n,
             pointer<float>(scores)};
 }
 
-// Deals sequences to threads: work(begin, end) for each.
-template <class Work>
-void deal_sequences(const unspool::AdditiveScores& job, int threads, const Work& work) {
-    constexpr int64_t enough = 20'000;  // hyperbolic tangents that are worth a thread
-    const int64_t worth = job.B * job.T * job.S * job.A / enough;
-    const int parts = int(std::max<int64_t>(1, std::min({worth, job.B, int64_t(threads)})));
-    unspool::parallel(parts, [&](int part) {
-        const unspool::Range range = unspool::part_of(job.B, part, parts);
-        work(range.begin, range.end);
-    });
-}
+constexpr int64_t enough_tangents = 20'000;  // that are worth a thread
 
 void additive_scores(const std::string& kernel, const std::array<int64_t, 4>& sizes,
                      const std::array<Address, 3>& arguments, Address scores, int threads) {
     const Kernels& kernels = kernels_called(kernel);
     const unspool::AdditiveScores job = additive_of(sizes, arguments, scores);
     const nb::gil_scoped_release release;
-    deal_sequences(job, threads, [&](int64_t begin, int64_t end) {
-        kernels.additive_scores(job, begin, end);
-    });
+    deal_rows(job.B, job.T * job.S * job.A, enough_tangents, threads,
+              [&](int64_t begin, int64_t end) { kernels.additive_scores(job, begin, end); });
 }
 
 void additive_gradients(const std::string& kernel, const std::array<int64_t, 4>& sizes,
@@ -259,9 +304,9 @@ void additive_gradients(const std::string& kernel, const std::array<int64_t, 4>&
         additive_of(sizes, arguments, 0), pointer<const float>(d_scores),
         pointer<float>(gradients[0]), pointer<float>(gradients[1]), pointer<float>(gradients[2])};
     const nb::gil_scoped_release release;
-    deal_sequences(job.forward, threads, [&](int64_t begin, int64_t end) {
-        kernels.additive_gradients(job, begin, end);
-    });
+    deal_rows(job.forward.B, job.forward.T * job.forward.S * job.forward.A, enough_tangents,
+              threads,
+              [&](int64_t begin, int64_t end) { kernels.additive_gradients(job, begin, end); });
 }
 
 // E, H, A, P, V, L.
@@ -343,11 +388,9 @@ void best_of_rows(const std::array<int64_t, 3>& sizes, Address values, Address b
                   Address best_columns, int threads, const Kernel& kernel) {
     const auto [rows, columns, most] = sizes;
     constexpr int64_t enough = 200'000;  // numbers that are worth a thread
-    const int parts = int(std::clamp<int64_t>(rows * columns / enough, 1, threads));
     const nb::gil_scoped_release release;
-    unspool::parallel(parts, [&, rows = rows, columns = columns, most = most](int part) {
-        const unspool::Range range = unspool::part_of(rows, part, parts);
-        for (int64_t i = range.begin; i < range.end; ++i)
+    deal_rows(rows, columns, enough, threads, [&, columns = columns, most = most](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
             kernel(pointer<const Number>(values) + i * columns, columns, most,
                    pointer<Number>(best_values) + i * most,
                    pointer<int64_t>(best_columns) + i * most);
@@ -414,6 +457,12 @@ NB_MODULE(_native, module) {
     module.def("cross_entropy", &cross_entropy, "kernel"_a, "sizes"_a, "arguments"_a, "targets"_a,
                "smoothing"_a, "scale"_a, "gradients"_a, "threads"_a,
                "Sum the cross-entropy of a linear layer's logits over positions.");
+    module.def("gates_saved", &gates_saved, "kernel"_a, "cell"_a, "hidden_size"_a,
+               "Floats of a row that the gates keep for the way back.");
+    module.def("gates", &gates, "kernel"_a, "cell"_a, "sizes"_a, "arrays"_a, "threads"_a,
+               "Make a new state of a cell's sums.");
+    module.def("gate_gradients", &gate_gradients, "kernel"_a, "cell"_a, "sizes"_a, "arrays"_a,
+               "gradients"_a, "threads"_a, "Back-propagate through it.");
     module.def("additive_scores", &additive_scores, "kernel"_a, "sizes"_a, "arguments"_a,
                "scores"_a, "threads"_a, "Compare queries with keys by v · tanh(q + k).");
     module.def("additive_gradients", &additive_gradients, "kernel"_a, "sizes"_a, "arguments"_a,

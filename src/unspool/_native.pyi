@@ -62,6 +62,18 @@ def cross_entropy(
     gradients: tuple[int, ...],
     threads: int,
 ) -> float: ...
+def gates_saved(kernel: str, cell: str, hidden_size: int) -> int: ...
+def gates(
+    kernel: str, cell: str, sizes: tuple[int, int], arrays: tuple[int, ...], threads: int
+) -> None: ...
+def gate_gradients(
+    kernel: str,
+    cell: str,
+    sizes: tuple[int, int],
+    arrays: tuple[int, ...],
+    gradients: tuple[int, ...],
+    threads: int,
+) -> None: ...
 def additive_scores(
     kernel: str,
     sizes: tuple[int, int, int, int],

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from unspool.nn import reference
+from unspool.nn.gates import BY_TORCH, run_gates
 from unspool.nn.stack import Weights
 from unspool.nn.stepwise import SteppedLayer, SteppedLinear
 
@@ -117,3 +118,38 @@ def test_a_stepped_layer_is_the_twin_s(cell):
         leaves = [x, *start, *weights[:4]]
         results.append([*found, *torch.autograd.grad(total, leaves)])
     assert_same(*results, tolerance=1e-10)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize(("batch", "size"), [(1, 1), (3, 16), (5, 37), (40, 320)])
+def test_every_kernel_computes_the_gates(native, threads, assert_near, cell, batch, size):
+    gates = CELLS[cell][1]
+    shapes = [(batch, gates * size)] * 2 + [(batch, size)] * (2 if cell == "lstm" else 1)
+    leaves = [drawn(*shape, seed=seed).float() for seed, shape in enumerate(shapes)]
+
+    def values_and_gradients(leaves, run):
+        own = [leaf.clone().requires_grad_() for leaf in leaves]
+        state = run(cell, own[0], own[1], tuple(own[2:]))
+        state = run(cell, own[0] * 2, own[1], state)
+        total = sum((member * (number + 1)).square().sum() for number, member in enumerate(state))
+        found = torch.autograd.grad(total, own, allow_unused=True)
+        return [each.detach() for each in (*state, *found) if each is not None]
+
+    expected = values_and_gradients(
+        [leaf.double() for leaf in leaves], lambda name, *given: BY_TORCH[name](*given)
+    )
+    found = []
+    for count in (1, 2, 3):
+        threads(count)
+        found.append(values_and_gradients(leaves, run_gates))
+    assert_near(found[0], expected)
+    assert all(map(torch.equal, found[1], found[0]))
+    assert all(map(torch.equal, found[2], found[0]))
+
+
+def test_a_state_that_is_not_learnt_from_costs_no_gradient(fastest):
+    sums = drawn(3, 12).float().detach().requires_grad_()
+    h, c = drawn(3, 3, seed=1).float().detach(), drawn(3, 3, seed=2).float().detach()
+    after, _ = run_gates("lstm", sums, sums, (h, c))  # and what of c goes on is not used
+    after.sum().backward()
+    assert sums.grad.isfinite().all()

@@ -6,13 +6,13 @@ taken out of it: the products with what is known beforehand, and the gradients o
 Shapes: ``B`` batch, ``T`` steps, ``F`` features, ``G`` gates × H, ``H`` hidden size.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from unspool.nn.gates import run_gates
 from unspool.nn.stack import State
 
 
@@ -97,37 +97,8 @@ class SteppedLayer:
     """
 
     def __init__(self, cell: str, input: SteppedLinear, recurrent: SteppedLinear) -> None:
-        self._gates = _GATES[cell]
-        self._input, self._recurrent = input, recurrent
+        self._cell, self._input, self._recurrent = cell, input, recurrent
 
     def __call__(self, x: Tensor, state: State) -> State:
         """Return the state after the next step, given its input, ``(B, F)``, and the state."""
-        return self._gates(self._input(x), self._recurrent(state[0]), state)
-
-
-def _rnn(input: Tensor, recurrent: Tensor, state: State) -> State:
-    return (torch.tanh(input + recurrent),)
-
-
-def _lstm(input: Tensor, recurrent: Tensor, state: State) -> State:
-    size = input.size(1) // 4
-    both, candidate, output = torch.split(input + recurrent, [2 * size, size, size], 1)
-    i, f = torch.sigmoid(both).chunk(2, 1)
-    c = torch.addcmul(f * state[1], i, torch.tanh(candidate))
-    return torch.sigmoid(output) * torch.tanh(c), c
-
-
-def _gru(input: Tensor, recurrent: Tensor, state: State) -> State:
-    size = input.size(1) // 3
-    input_both, input_n = torch.split(input, [2 * size, size], 1)
-    recurrent_both, recurrent_n = torch.split(recurrent, [2 * size, size], 1)
-    r, z = torch.sigmoid(input_both + recurrent_both).chunk(2, 1)
-    return (torch.lerp(torch.tanh(torch.addcmul(input_n, r, recurrent_n)), state[0], z),)
-
-
-_GATES: dict[str, Callable[[Tensor, Tensor, State], State]] = {
-    "rnn": _rnn,
-    "lstm": _lstm,
-    "gru": _gru,
-}
-"""The equations of :mod:`unspool.nn.reference`, given the products."""
+        return run_gates(self._cell, self._input(x), self._recurrent(state[0]), state)
