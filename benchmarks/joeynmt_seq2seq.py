@@ -64,6 +64,7 @@ from torch import Tensor, nn
 
 from unspool.data.pair_batches import PairBatch
 from unspool.models.encoder_decoder import EncoderDecoder
+from unspool.nn.keeping import keep_packed
 from unspool.tasks.translate.judging import read_targets
 from unspool.training.precision import Precision
 
@@ -242,6 +243,7 @@ def _train(arguments: argparse.Namespace, cell: str, feeds: bool, precision: Pre
 
 def _decode(arguments: argparse.Namespace, cell: str, feeds: bool, beam: int, batch: int) -> None:
     ours, joey = _both(arguments, cell, feeds)
+    keep_packed(ours)  # as every model that is loaded
     _never_end(ours)
     random = np.random.default_rng(2)
     rates: dict[str, list[float]] = {"ours": [], "JoeyNMT": []}

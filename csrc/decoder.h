@@ -58,8 +58,8 @@ struct DecoderStep {
 int64_t packed_size(const Kernels&, const Decoder&);
 void pack(const Kernels&, const Decoder&, const DecoderWeights&, float* packed, int threads);
 
-// `embedding` (V, E) and `energy` (A) are read as they are, and the biases of `weights`; the rest is
-// packed. Throws std::out_of_range if a token is none.
+// `embedding` (V, E), `energy` (A) and the dense layers' biases are read as they are; the rest is packed.
+// Throws std::out_of_range if a token is none.
 void step(const Kernels&, const Decoder&, const DecoderWeights& weights, const float* packed,
           const float* embedding, const float* energy, const DecoderState&, const DecoderStep&,
           int threads);

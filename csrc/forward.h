@@ -196,9 +196,9 @@ struct GatedStep {
             for_each_tile<tile_rows(C::gates)>(step.active, GatedTile<C>{step, unit});
     }
     static void multiply_input(const Forward& job, const float* const* input, float* const* sums,
-                               int64_t count) {
+                               int64_t count, int64_t begin, int64_t end) {
         constexpr int V = C::gates;
-        for (int64_t unit = 0; unit < job.H; unit += W)
+        for (int64_t unit = begin; unit < end; unit += W)
             for_each_tile<tile_rows(V)>(
                 count, InputTile<V>{input, sums, job.panels + unit * V * (job.K + job.H),
                                     job.bias + unit * 4, job.K, unit * V});
@@ -255,7 +255,7 @@ struct RnnStep {
         }
     };
     static void multiply_input(const Forward& job, const float* const* input, float* const* sums,
-                               int64_t count) {
+                               int64_t count, int64_t, int64_t) {  // units are never divided
         for_each_panel(job.H, Input{job, input, sums, count});
     }
 };
@@ -389,7 +389,7 @@ void forward_as(const Forward& job) {
                 scratch.all_sums[count] = scratch.sum_numbers + count * gates_of(job.cell) * Hp;
                 ++count;
             }
-        Steps::multiply_input(job, scratch.all_input, scratch.all_sums, count);
+        Steps::multiply_input(job, scratch.all_input, scratch.all_sums, count, begin, begin + mine);
     }
 #endif
 

@@ -353,6 +353,7 @@ class PackedDecoder {
         weights_.query = {pointer<const float>(dense[0]), pointer<const float>(dense[1])};
         weights_.readout = {pointer<const float>(dense[2]), pointer<const float>(dense[3])};
         weights_.output = {pointer<const float>(dense[4]), pointer<const float>(dense[5])};
+        const nb::gil_scoped_release release;
         unspool::pack(kernels_, decoder_, weights_, packed_.floats(), threads);
     }
 

@@ -4,6 +4,9 @@ import copy
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.utils import parametrizations
 
 from unspool.models.encoder_decoder import EncoderDecoder, EncoderDecoderSettings
 from unspool.nn import levels
@@ -29,7 +32,17 @@ def state_of(model):
 
 
 def served(model):
-    return model._kept is not None
+    return model._kept is not None and model._kept.ready is not None
+
+
+def same_as_the_modules(model, state, tokens=TOKENS):
+    """Whether a step within a scope is what the modules make of it."""
+    with torch.no_grad():
+        expected, _ = model.step(tokens, state)
+        with keeping_packed(model):
+            model.step(tokens, state)
+            found, _ = model.step(tokens, state)
+    return torch.allclose(found, expected, atol=1e-5)
 
 
 def test_it_serves_within_a_scope_alone(model):
@@ -54,10 +67,13 @@ def test_a_network_can_keep_its_weights_packed_for_good(model):
     assert not served(copy.deepcopy(model))
 
 
-@pytest.mark.parametrize("change", ["in place", "another", "loaded", "moved"])
+@pytest.mark.parametrize(
+    "change", ["in place", "another", "loaded", "moved", "another module", "an output", "a bias"]
+)
 def test_weights_that_change_are_seen(model, change):
     with torch.no_grad(), keeping_packed(model):
         state = state_of(model)
+        model.output.bias = None
         before, _ = model.step(TOKENS, state)
         weight = model.decoder.readout.weight
         if change == "in place":
@@ -66,9 +82,17 @@ def test_weights_that_change_are_seen(model, change):
             model.decoder.readout.weight = torch.nn.Parameter(weight * 2)
         elif change == "loaded":
             model.load_state_dict(model.state_dict() | {"decoder.readout.weight": weight * 2})
-        else:
+        elif change == "moved":
             weight.data = weight.data * 2
+        elif change == "another module":
+            model.decoder.readout = nn.Linear(8, 8)
+        elif change == "an output":
+            model.output = nn.Linear(8, 9)
+            model.output.register_parameter("weight", None)
+        else:
+            model.output.bias = nn.Parameter(torch.randn(9))
         found, _ = model.step(TOKENS, state)
+        assert served(model)
     assert not torch.allclose(found, before)
     with torch.no_grad():
         torch.testing.assert_close(found, model.step(TOKENS, state)[0])
@@ -128,3 +152,68 @@ def test_states_that_are_not_contiguous_are_the_modules_own(model):
         )
         found, _ = model.step(TOKENS, state._replace(layers=strided))
     torch.testing.assert_close(found, expected)
+
+
+def test_hooks_of_all_modules_see_them_too(model):
+    seen = []
+    with torch.no_grad(), keeping_packed(model):
+        state = state_of(model)
+        model.step(TOKENS, state)
+        hook = register_module_forward_hook(lambda *given: seen.append(given))
+        model.step(TOKENS, state)
+        hook.remove()
+    assert seen
+
+
+def test_dropout_can_be_switched_on_by_itself(model):
+    model.decoder.after.p = 0.5
+    model.decoder.after.train()
+    with torch.no_grad(), keeping_packed(model):
+        state = state_of(model)
+        drawn = [model.step(TOKENS, state)[0] for _ in range(4)]
+    assert any(not torch.equal(drawn[0], other) for other in drawn[1:])
+
+
+def test_modules_that_do_something_else_are_not_passed_by(model):
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    state = state_of(model)
+    plain = model.decoder.readout
+    for readout in (Doubled(8, 8), nn.Sequential(plain, nn.Tanh())):
+        model.decoder.readout = readout
+        assert same_as_the_modules(model, state)
+    model.decoder.readout = parametrizations.weight_norm(plain)
+    assert same_as_the_modules(model, state)
+    plain.forward = lambda x: x * 0
+    assert same_as_the_modules(model, state)
+
+
+def test_weights_of_inference_mode_have_no_versions_and_are_not_kept(model):
+    with torch.inference_mode():
+        model.decoder.readout.weight = nn.Parameter(torch.randn(8, 8))
+        state = state_of(model)
+        with keeping_packed(model):
+            model.step(TOKENS, state)
+            model.decoder.readout.weight.mul_(3)
+            found, _ = model.step(TOKENS, state)
+        torch.testing.assert_close(found, model.step(TOKENS, state)[0])
+
+
+def wrong_states(state):
+    memory = state.memory
+    yield state._replace(layers=state.layers[:1])
+    yield state._replace(layers=tuple((h, h) for (h,) in state.layers))
+    yield state._replace(memory=memory._replace(keys=memory.keys[:, :, :5].contiguous()))
+    yield state._replace(memory=memory._replace(padding=memory.padding.to("meta")))
+    yield state._replace(memory=memory._replace(padding=memory.padding.long()))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_what_does_not_fit_is_left_to_the_modules_to_refuse(model, number):
+    with torch.no_grad(), keeping_packed(model):
+        state = state_of(model)
+        model.step(TOKENS, state)
+        with pytest.raises((RuntimeError, ValueError, AttributeError)):
+            model.step(TOKENS, list(wrong_states(state))[number])

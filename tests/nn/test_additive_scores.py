@@ -83,3 +83,11 @@ def test_scores_need_not_all_be_learnt_from():
     additive_scores(queries.requires_grad_(), keys, energy).sum().backward()
     assert queries.grad is not None
     assert keys.grad is None
+
+
+def test_sizes_that_do_not_fit_are_refused(fastest):
+    queries, keys, energy = leaves_of(3, 2, 5, 4, dtype=torch.float32)
+    with pytest.raises(RuntimeError, match="size"):
+        additive_scores(queries, keys[:2], energy)
+    with pytest.raises(RuntimeError, match="size"):
+        additive_scores(queries, keys, energy[:3])

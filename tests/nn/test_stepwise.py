@@ -147,9 +147,18 @@ def test_every_kernel_computes_the_gates(native, threads, assert_near, cell, bat
     assert all(map(torch.equal, found[2], found[0]))
 
 
-def test_a_state_that_is_not_learnt_from_costs_no_gradient(fastest):
-    sums = drawn(3, 12).float().detach().requires_grad_()
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_is_not_used_or_not_learnt_from_counts_for_nothing(fastest, cell):
+    sums = drawn(3, 3 * CELLS[cell][1]).float().detach().requires_grad_()
     h, c = drawn(3, 3, seed=1).float().detach(), drawn(3, 3, seed=2).float().detach()
-    after, _ = run_gates("lstm", sums, sums, (h, c))  # and what of c goes on is not used
-    after.sum().backward()
-    assert sums.grad.isfinite().all()
+    found = []
+    for run in (run_gates, lambda name, *given: BY_TORCH[name](*given)):
+        after, *_ = run(cell, sums, 2 * sums, (h, c) if cell == "lstm" else (h,))
+        found.append(torch.autograd.grad(after.square().sum(), sums)[0])
+    torch.testing.assert_close(*found)
+
+
+def test_sums_of_one_row_go_with_a_state_of_many(fastest):
+    one, state = drawn(1, 12).float().detach(), drawn(4, 3, seed=1).float().detach()
+    given = (one, 2 * one, (state, state))
+    torch.testing.assert_close(run_gates("lstm", *given), BY_TORCH["lstm"](*given))

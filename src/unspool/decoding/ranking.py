@@ -55,6 +55,8 @@ def _is_plain(values: Tensor) -> bool:
         and values.dtype in (torch.float32, torch.float64)
         and values.is_contiguous()
         and not values.requires_grad
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
     )
 
 

@@ -6,36 +6,63 @@ module that is watched by hooks) is left to the modules themselves, whose quick 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module
 
+from unspool.models.cells import CELLS
 from unspool.models.decoder import Decoder
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.memory import DecoderState
 from unspool.nn import kernels, levels
-from unspool.nn.attention import AdditiveAttention
+from unspool.nn.attention import AdditiveAttention, MultiplicativeAttention
 from unspool.nn.decoder_step import DecoderStep, DecoderWeights, Dense, Source
+from unspool.nn.dropout import LockedDropout
 from unspool.nn.inference import is_plain
 from unspool.nn.keeping import Kept
 from unspool.nn.stack import Weights
 
+_KNOWN = {
+    Decoder,
+    nn.ModuleList,
+    nn.Dropout,
+    LockedDropout,
+    nn.Identity,
+    nn.Linear,
+    nn.Embedding,
+    *CELLS.values(),
+    AdditiveAttention,
+    MultiplicativeAttention,
+}
+"""Modules whose work is known; any other may do what it likes."""
 
-def only_numbers(model: nn.Module) -> bool:
-    """Tell whether a call of a model is for numbers and nothing else."""
-    return not torch.is_grad_enabled() and not model.training and kernels.only_numbers()
+
+def only_numbers(modules: Iterable[nn.Module]) -> bool:
+    """Tell whether to pass modules by leaves out nothing but gradients, which nobody asks for."""
+    if torch.is_grad_enabled() or not kernels.only_numbers():
+        return False
+    if module._global_forward_hooks or module._global_forward_pre_hooks:
+        return False
+    return not any(
+        each.training or each._forward_hooks or each._forward_pre_hooks or "forward" in vars(each)
+        for each in modules
+    )
 
 
 def make_ready(
-    decoder: Decoder, embedding: nn.Embedding, output_weight: Tensor, output: nn.Linear
-) -> Kept[DecoderStep] | None:
-    """Pack a decoder's weights; None where the native kernels do not serve it."""
+    model: nn.Module,
+    decoder: Decoder,
+    embedding: nn.Embedding,
+    output_weight: Tensor,
+    output: nn.Linear,
+) -> Kept[DecoderStep | None]:
+    """Pack the weights of a model's decoder; None is kept where the kernels do not serve it."""
     kernel = levels.kernel()
     parts = [*decoder.modules(), embedding, output]
-    tensors = [each for part in parts for each in part._parameters.values() if each is not None]
-    if kernel not in levels.names():
-        return None
-    if not all(is_plain(tensor, *tensor.shape) for tensor in tensors):
-        return None
+    if kernel not in levels.names() or not all(type(part) in _KNOWN for part in parts):
+        return Kept(None, kernel, [], [model, *parts])
     weights = _weights(decoder, embedding.weight, Dense(output_weight, output.bias))
     used = [
         weights.embedding,
@@ -44,6 +71,13 @@ def make_ready(
         weights.energy,
         *weights.output,
     ]
+    tensors = [tensor for tensor in used if tensor is not None]
+    own = {id(each) for part in parts for each in part._parameters.values()}
+    if not all(
+        is_plain(tensor, *tensor.shape) and not tensor.is_inference() and id(tensor) in own
+        for tensor in tensors
+    ):
+        return Kept(None, kernel, [], [model, *parts])
     settings = decoder.settings
     ready = DecoderStep(
         weights,
@@ -52,7 +86,7 @@ def make_ready(
         feeds=settings.input_feeding,
         kernel=kernel,
     )
-    return Kept(ready, kernel, used, parts)
+    return Kept(ready, kernel, used, [model, *parts])
 
 
 def _weights(decoder: Decoder, embedding: Tensor, output: Dense) -> DecoderWeights:
@@ -79,15 +113,18 @@ def read_step(
     state : DecoderState
     """
     count, memory = len(tokens), state.memory
-    if tokens.dtype is not torch.int64 or not tokens.is_contiguous() or tokens.dim() != 1:
+    if not _are_plain_numbers(tokens, torch.int64) or tokens.dim() != 1 or count == 0:
         return None
-    if count == 0 or not all(
+    members = 2 if settings.cell == "lstm" else 1
+    if [len(layer) for layer in state.layers] != [members] * settings.num_decoder_layers:
+        return None
+    if not all(
         is_plain(member, count, settings.hidden_size) for layer in state.layers for member in layer
     ):
         return None
     source = None
     if settings.attention != "none":
-        source = _source(state, count)
+        source = _source(settings, state, count)
         if source is None:
             return None
     if settings.input_feeding and not is_plain(state.seen, count, settings.readout_size):
@@ -97,12 +134,18 @@ def read_step(
     return step.log_probabilities, after
 
 
-def _source(state: DecoderState, count: int) -> Source | None:
+def _source(settings: EncoderDecoderSettings, state: DecoderState, count: int) -> Source | None:
     keys, values, padding = state.memory.keys, state.memory.values, state.memory.padding
-    if keys is None or values is None or count % len(padding):
+    if not _are_plain_numbers(padding, torch.bool) or count % len(padding):
         return None
-    if not is_plain(keys, *padding.shape, keys.size(-1)) or not is_plain(
-        values, *padding.shape, values.size(-1)
-    ):
+    if not is_plain(keys, *padding.shape, settings.hidden_size):
         return None
-    return Source(keys, values, padding) if padding.is_contiguous() else None
+    if not is_plain(values, *padding.shape, settings.readout_size):
+        return None
+    return Source(keys, values, padding)  # type: ignore[arg-type]
+
+
+def _are_plain_numbers(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Tell whether C++ can read a tensor of this type by its address."""
+    plain = type(tensor) is Tensor and tensor.dtype is dtype
+    return plain and tensor.is_cpu and tensor.is_contiguous()

@@ -59,7 +59,7 @@ class EncoderDecoder(Keeping, nn.Module):
     (torch.Size([10, 12]), torch.Size([10, 3]))
     """
 
-    _kept: Kept[DecoderStep] | None = None
+    _kept: Kept[DecoderStep | None] | None = None
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class EncoderDecoder(Keeping, nn.Module):
         log_probabilities : (N, V) tensor
         state : DecoderState
         """
-        ready = self._ready()
+        ready = self._ready() if tokens.is_cpu else None
         if ready is not None:
             answer = read_step(ready, self.settings, tokens, state)
             if answer is not None:
@@ -194,15 +194,14 @@ class EncoderDecoder(Keeping, nn.Module):
 
     def _ready(self) -> DecoderStep | None:
         """A step that is ready to be run; None where the modules themselves are."""
-        if not self._scopes or not only_numbers(self):
+        if not self._scopes:
             return None
-        if self._kept is None or not self._kept.serves(levels.kernel()):
-            self._kept = make_ready(
-                self.decoder, self.target_embedding, self._output_weight, self.output
+        kept = self._kept
+        if kept is None or not kept.serves(levels.kernel()):
+            kept = self._kept = make_ready(
+                self, self.decoder, self.target_embedding, self._output_weight, self.output
             )
-        if self._kept is None or self._kept.is_watched:
-            return None
-        return self._kept.ready
+        return kept.ready if only_numbers(kept.modules) else None
 
     # --- answers -----------------------------------------------------------------------------
 

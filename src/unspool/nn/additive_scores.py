@@ -9,7 +9,7 @@ Shapes: ``B`` sequences, ``S`` steps of the source, ``T`` queries to each, ``A``
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from unspool.nn import kernels, levels
@@ -50,7 +50,12 @@ def _serving(*arguments: Tensor) -> str | None:
     """Name the native kernel that computes this call, None where it is left to torch."""
     if not kernels.is_unobserved() or kernels.is_transformed():
         return None
+    queries, keys, energy = arguments
+    if len(queries) != len(keys) or not queries.size(2) == keys.size(2) == len(energy):
+        return None
     for tensor in arguments:
+        if type(tensor) not in (Tensor, nn.Parameter):
+            return None
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32 or tensor.numel() == 0:
             return None
     return levels.serving(levels.kernel(), half=False)

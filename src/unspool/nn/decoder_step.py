@@ -101,7 +101,7 @@ class DecoderStep:
     ) -> None:
         from unspool import _native
 
-        self._weights = weights  # whose biases and embedding are read where they are
+        self._weights = weights  # of which biases, embedding and energy are read in place
         self._tokens, embedding_size = weights.embedding.shape
         self._attends, self._feeds = attention != "none", feeds
         output = weights.output.weight

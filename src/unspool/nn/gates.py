@@ -17,6 +17,8 @@ from unspool.nn import kernels, levels
 from unspool.nn.inference import address
 from unspool.nn.stack import State
 
+_GATES = {"lstm": 4, "gru": 3}
+
 
 def run_gates(cell: str, input: Tensor, recurrent: Tensor, state: State) -> State:
     """Return the state after a step.
@@ -26,8 +28,8 @@ def run_gates(cell: str, input: Tensor, recurrent: Tensor, state: State) -> Stat
     cell : {"rnn", "lstm", "gru"}
     input, recurrent : (B, G) tensors
     state : tuple of (B, H) tensors
-        ``(h,)``, or ``(h, c)`` of an LSTM. Gradients of what a kernel computed cannot be
-        differentiated once more.
+        ``(h,)``, or ``(h, c)`` of an LSTM. Gradients of what a kernel computed can be
+        differentiated no more, nor be formed for many cotangents at once.
 
     Examples
     --------
@@ -46,7 +48,11 @@ def _serving(cell: str, *tensors: Tensor) -> str | None:
     """Name the native kernel that computes this call, None where it is left to torch."""
     if cell == "rnn" or not kernels.is_unobserved() or kernels.is_transformed():
         return None
-    for tensor in tensors:
+    rows, size = tensors[-1].shape
+    shapes = [(rows, _GATES[cell] * size)] * 2 + [(rows, size)] * (len(tensors) - 2)
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        if type(tensor) is not Tensor or tensor.shape != shape:
+            return None
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32 or tensor.numel() == 0:
             return None
     return levels.serving(levels.kernel(), half=False)

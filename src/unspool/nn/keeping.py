@@ -41,18 +41,14 @@ class Kept(Generic[Ready]):
         modules: Sequence[nn.Module],
     ) -> None:
         self.ready = ready
+        self.modules = modules
         self._kernel = kernel
         self._known = [
-            (module._parameters, name, tensor, tensor.data_ptr(), _version(tensor))
+            (module._parameters, name, tensor, _address(tensor), _version(tensor))
             for module in modules
             for name, tensor in module._parameters.items()
-            if tensor is not None
         ]
-        self._hooks = [
-            hooks
-            for module in modules
-            for hooks in (module._forward_hooks, module._forward_pre_hooks)
-        ]
+        self._children = [(module._modules, dict(module._modules)) for module in modules]
         own = {id(tensor) for _, _, tensor, _, _ in self._known}
         self._is_whole = all(id(weight) in own for weight in weights if weight is not None)
 
@@ -61,21 +57,22 @@ class Kept(Generic[Ready]):
         if kernel != self._kernel or not self._is_whole:
             return False
         for parameters, name, known, address, version in self._known:
-            if parameters.get(name) is not known or version is None:
+            if parameters.get(name) is not known:
                 return False
-            if known._version != version or known.data_ptr() != address:
+            if known is not None and (
+                version is None or known._version != version or known.data_ptr() != address
+            ):
                 return False
-        return True
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether a module has hooks, which want to see what goes through it."""
-        return any(self._hooks)
+        return all(children == known for children, known in self._children)
 
 
-def _version(tensor: Tensor) -> int | None:
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _version(tensor: Tensor | None) -> int | None:
     """How often it was changed; None where nothing tells."""
-    return None if tensor.is_inference() else tensor._version
+    return None if tensor is None or tensor.is_inference() else tensor._version
 
 
 class Keeping:
@@ -101,8 +98,9 @@ def keeping_packed(network: nn.Module) -> Iterator[None]:
     """Let a network's modules keep their weights packed from call to call.
 
     The kernels read weights in an order of their own. To bring them into it takes longer than a
-    step of a few sequences; where many steps follow one another, as in decoding, it is done at the
-    second and serves all that follow. Answers are the same to rounding.
+    step of a few sequences; where many steps follow one another, as in decoding, it is done once
+    and serves all that follow: by a decoder at its first step, by a layer at its second call.
+    Answers are the same to rounding.
 
     It takes as much memory as the weights. Where these change, they are packed anew; only what is
     written in place through ``.data`` goes unseen. Scopes may overlap, also of several threads.
