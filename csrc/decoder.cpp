@@ -40,15 +40,8 @@ struct Places {
     }
 };
 
-}  // namespace
-
-int64_t packed_size(const Kernels& kernels, const Decoder& decoder) {
-    return Places(kernels, decoder, nullptr).size;
-}
-
-void pack(const Kernels& kernels, const Decoder& d, const DecoderWeights& weights, float* packed,
-          int threads) {
-    const Places places(kernels, d, packed);
+void pack(const Kernels& kernels, const Decoder& d, const DecoderWeights& weights,
+          const Places& places, int threads) {
     const int64_t units = padded(d.H, kernels.width) / kernels.width;
     auto pack_dense = [&](const DenseWeights& dense, int64_t inputs, int64_t outputs, float* to,
                           int part) {
@@ -69,20 +62,17 @@ void pack(const Kernels& kernels, const Decoder& d, const DecoderWeights& weight
 
 // ------------------------------------------------------------------ the step
 
-namespace {
-
 // A step as all members of a team do it: each forms its part of a layer's outputs for all hypotheses,
 // so that the weights are read once, and waits for the others before the next layer.
 class Stepping {
   public:
     Stepping(const Kernels& kernels, const Decoder& decoder, const DecoderWeights& weights,
-             const Places& places, const float* embedding, const float* energy,
-             const DecoderState& state, const DecoderStep& after, Arena& arena, int threads)
+             const Places& places, const DecoderState& state, const DecoderStep& after,
+             Arena& arena, int threads)
         : kernels_(kernels),
           d_(decoder),
           weights_(weights),
           places_(places),
-          embedding_(embedding),
           state_(state),
           after_(after) {
         const int64_t N = state.N;
@@ -112,7 +102,7 @@ class Stepping {
         look_.A = d_.A;
         look_.P = d_.P;
         look_.each = N / state.B;
-        look_.energy = energy;
+        look_.energy = weights.energy;
         look_.keys = state.keys;
         look_.values = state.values;
         look_.padding = state.padding;
@@ -149,7 +139,7 @@ class Stepping {
     void embed(int member, int members) const {
         const Range rows = part_of(state_.N, member, members);
         for (int64_t n = rows.begin; n < rows.end; ++n) {
-            copy(embedding_ + state_.tokens[n] * d_.E, d_.E, input_.row(n));
+            copy(weights_.embedding + state_.tokens[n] * d_.E, d_.E, input_.row(n));
             if (d_.feeds) copy(state_.seen + n * d_.P, d_.P, input_.row(n) + d_.E);
         }
         wait_for_all();
@@ -235,7 +225,6 @@ class Stepping {
     const Decoder& d_;
     const DecoderWeights& weights_;
     const Places& places_;
-    const float* embedding_;
     const DecoderState& state_;
     const DecoderStep& after_;
     int64_t units_;
@@ -256,16 +245,22 @@ void check_tokens(const DecoderState& state, int64_t V) {
 
 }  // namespace
 
-void step(const Kernels& kernels, const Decoder& decoder, const DecoderWeights& weights,
-          const float* packed, const float* embedding, const float* energy,
-          const DecoderState& state, const DecoderStep& after, int threads) {
+PackedDecoder::PackedDecoder(const Kernels& kernels, const Decoder& decoder,
+                             const DecoderWeights& weights, int threads)
+    : kernels_(kernels),
+      decoder_(decoder),
+      weights_(weights),
+      packed_(Places(kernels, decoder, nullptr).size) {
+    pack(kernels_, decoder_, weights_, Places(kernels_, decoder_, packed_.floats()), threads);
+}
+
+void PackedDecoder::step(const DecoderState& state, const DecoderStep& after, int threads) const {
     constexpr int64_t least_work = 100'000;  // multiplications that are worth waking a thread
-    check_tokens(state, decoder.V);
+    check_tokens(state, decoder_.V);
     const Lease lease;
-    const Places places(kernels, decoder, const_cast<float*>(packed));
+    const Places places(kernels_, decoder_, packed_.floats());
     const int members = int(std::clamp<int64_t>(state.N * places.size / least_work, 1, threads));
-    const Stepping stepping(kernels, decoder, weights, places, embedding, energy, state, after,
-                            lease.arena, members);
+    const Stepping stepping(kernels_, decoder_, weights_, places, state, after, lease.arena, members);
     as_team(members, [&](int member, int team) { stepping.run(member, team); });
 }
 

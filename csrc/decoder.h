@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels.h"
+#include "large_pages.h"
 
 namespace unspool {
 
@@ -34,8 +35,11 @@ struct DenseWeights {
 };
 
 struct DecoderWeights {
-    std::vector<Weights> layers;          // (L)
-    DenseWeights query, readout, output;  // query where attention is additive
+    const float* embedding;       // (V, E)
+    std::vector<Weights> layers;  // (L)
+    DenseWeights query;           // where attention is additive,
+    const float* energy;          // (A), and its v
+    DenseWeights readout, output;
 };
 
 struct DecoderState {
@@ -54,14 +58,20 @@ struct DecoderStep {
     float* log_probabilities;  // (N, V)
 };
 
-// Floats that a decoder's weights take in the order in which the kernels read them.
-int64_t packed_size(const Kernels&, const Decoder&);
-void pack(const Kernels&, const Decoder&, const DecoderWeights&, float* packed, int threads);
+// A decoder whose weights are packed, for many steps. The embedding, v and the dense layers' biases are
+// read where they are, and have to stay there.
+class PackedDecoder {
+  public:
+    PackedDecoder(const Kernels&, const Decoder&, const DecoderWeights&, int threads);
 
-// `embedding` (V, E), `energy` (A) and the dense layers' biases are read as they are; the rest is packed.
-// Throws std::out_of_range if a token is none.
-void step(const Kernels&, const Decoder&, const DecoderWeights& weights, const float* packed,
-          const float* embedding, const float* energy, const DecoderState&, const DecoderStep&,
-          int threads);
+    // Throws std::out_of_range if a token is none.
+    void step(const DecoderState&, const DecoderStep&, int threads) const;
+
+  private:
+    const Kernels& kernels_;
+    Decoder decoder_;
+    DecoderWeights weights_;
+    LargePages packed_;
+};
 
 }  // namespace unspool

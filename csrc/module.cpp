@@ -17,10 +17,10 @@
 #include "cpu.h"
 #include "cross_entropy.h"
 #include "decoder.h"
-#include "large_pages.h"
 #include "levels.h"
 #include "parallel.h"
 #include "recurrent.h"
+#include "rowwise.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -235,26 +235,12 @@ unspool::Gates gates_of(const std::string& cell, const std::array<int64_t, 2>& s
             pointer<float>(arrays[6])};
 }
 
-// Deals rows to threads: work(begin, end) for each.
-template <class Work>
-void deal_rows(int64_t rows, int64_t work_each, int64_t enough, int threads, const Work& work) {
-    const int64_t worth = rows * work_each / enough;
-    const int parts = int(std::max<int64_t>(1, std::min({worth, rows, int64_t(threads)})));
-    unspool::parallel(parts, [&](int part) {
-        const unspool::Range range = unspool::part_of(rows, part, parts);
-        work(range.begin, range.end);
-    });
-}
-
-constexpr int64_t enough_gates = 10'000;  // units that are worth a thread
-
 void gates(const std::string& kernel, const std::string& cell, const std::array<int64_t, 2>& sizes,
            const std::array<Address, 7>& arrays, int threads) {
     const Kernels& kernels = kernels_called(kernel);
     const unspool::Gates job = gates_of(cell, sizes, arrays);
     const nb::gil_scoped_release release;
-    deal_rows(job.n, job.H, enough_gates, threads,
-              [&](int64_t begin, int64_t end) { kernels.gates(job, begin, end); });
+    unspool::gates(kernels, job, threads);
 }
 
 // Gradients of h and c after; of input, recurrent, h and c.
@@ -268,8 +254,7 @@ void gate_gradients(const std::string& kernel, const std::string& cell,
         pointer<float>(gradients[3]),       pointer<float>(gradients[4]),
         pointer<float>(gradients[5])};
     const nb::gil_scoped_release release;
-    deal_rows(job.forward.n, job.forward.H, enough_gates, threads,
-              [&](int64_t begin, int64_t end) { kernels.gate_gradients(job, begin, end); });
+    unspool::gate_gradients(kernels, job, threads);
 }
 
 // B, T, S, A.
@@ -285,15 +270,12 @@ unspool::AdditiveScores additive_of(const std::array<int64_t, 4>& n,
             pointer<float>(scores)};
 }
 
-constexpr int64_t enough_tangents = 20'000;  // that are worth a thread
-
 void additive_scores(const std::string& kernel, const std::array<int64_t, 4>& sizes,
                      const std::array<Address, 3>& arguments, Address scores, int threads) {
     const Kernels& kernels = kernels_called(kernel);
     const unspool::AdditiveScores job = additive_of(sizes, arguments, scores);
     const nb::gil_scoped_release release;
-    deal_rows(job.B, job.T * job.S * job.A, enough_tangents, threads,
-              [&](int64_t begin, int64_t end) { kernels.additive_scores(job, begin, end); });
+    unspool::additive_scores(kernels, job, threads);
 }
 
 void additive_gradients(const std::string& kernel, const std::array<int64_t, 4>& sizes,
@@ -304,9 +286,7 @@ void additive_gradients(const std::string& kernel, const std::array<int64_t, 4>&
         additive_of(sizes, arguments, 0), pointer<const float>(d_scores),
         pointer<float>(gradients[0]), pointer<float>(gradients[1]), pointer<float>(gradients[2])};
     const nb::gil_scoped_release release;
-    deal_rows(job.forward.B, job.forward.T * job.forward.S * job.forward.A, enough_tangents,
-              threads,
-              [&](int64_t begin, int64_t end) { kernels.additive_gradients(job, begin, end); });
+    unspool::additive_gradients(kernels, job, threads);
 }
 
 // E, H, A, P, V, L.
@@ -337,75 +317,55 @@ std::vector<T*> pointers(const std::vector<Address>& addresses) {
     return found;
 }
 
-// A decoder and its weights, packed: ready for many steps.
-class PackedDecoder {
-  public:
-    // `layers` are four addresses each, `dense` those of weight and bias of query, readout and output.
-    PackedDecoder(const std::string& kernel, const unspool::Decoder& decoder,
-                  const std::vector<Address>& layers, const std::array<Address, 6>& dense,
-                  Address embedding, Address energy, int threads)
-        : kernels_(kernels_called(kernel)),
-          decoder_(decoder),
-          embedding_(pointer<const float>(embedding)),
-          energy_(pointer<const float>(energy)),
-          packed_(unspool::packed_size(kernels_, decoder_)) {
-        weights_.layers = weights_of(layers);
-        weights_.query = {pointer<const float>(dense[0]), pointer<const float>(dense[1])};
-        weights_.readout = {pointer<const float>(dense[2]), pointer<const float>(dense[3])};
-        weights_.output = {pointer<const float>(dense[4]), pointer<const float>(dense[5])};
-        const nb::gil_scoped_release release;
-        unspool::pack(kernels_, decoder_, weights_, packed_.floats(), threads);
-    }
+// `layers` are four addresses each, `dense` those of weight and bias of query, readout and output.
+unspool::DecoderWeights decoder_weights_of(const std::vector<Address>& layers,
+                                           const std::array<Address, 6>& dense, Address embedding,
+                                           Address energy) {
+    auto weight = [&](int i) { return pointer<const float>(dense[i]); };
+    return {pointer<const float>(embedding),
+            weights_of(layers),
+            {weight(0), weight(1)},
+            pointer<const float>(energy),
+            {weight(2), weight(3)},
+            {weight(4), weight(5)}};
+}
 
-    // N, B, S; what is known; what comes of it.
-    void step(const std::array<int64_t, 3>& sizes, Address tokens, const std::vector<Address>& h,
-              const std::vector<Address>& c, Address seen, const std::array<Address, 3>& memory,
-              const std::vector<Address>& h_after, const std::vector<Address>& c_after,
-              Address seen_after, Address attention, Address log_probabilities, int threads) {
-        const unspool::DecoderState state{
-            pointer<const int64_t>(tokens), pointers<const float>(h), pointers<const float>(c),
-            pointer<const float>(seen), pointer<const float>(memory[0]),
-            pointer<const float>(memory[1]), pointer<const uint8_t>(memory[2]), sizes[0], sizes[1],
-            sizes[2]};
-        const unspool::DecoderStep after{pointers<float>(h_after), pointers<float>(c_after),
-                                         pointer<float>(seen_after), pointer<float>(attention),
-                                         pointer<float>(log_probabilities)};
-        const nb::gil_scoped_release release;
-        unspool::step(kernels_, decoder_, weights_, packed_.floats(), embedding_, energy_, state, after,
-                      threads);
-    }
-
-  private:
-    const Kernels& kernels_;
-    unspool::Decoder decoder_;
-    unspool::DecoderWeights weights_;
-    const float *embedding_, *energy_;
-    unspool::LargePages packed_;
-};
-
-// Rows of `columns` numbers; float or double.
-template <class Number, class Kernel>
-void best_of_rows(const std::array<int64_t, 3>& sizes, Address values, Address best_values,
-                  Address best_columns, int threads, const Kernel& kernel) {
-    const auto [rows, columns, most] = sizes;
-    constexpr int64_t enough = 200'000;  // numbers that are worth a thread
+// N, B, S; what is known; what comes of it.
+void decoder_step(const unspool::PackedDecoder& decoder, const std::array<int64_t, 3>& sizes,
+                  Address tokens, const std::vector<Address>& h, const std::vector<Address>& c,
+                  Address seen, const std::array<Address, 3>& memory,
+                  const std::vector<Address>& h_after, const std::vector<Address>& c_after,
+                  Address seen_after, Address attention, Address log_probabilities, int threads) {
+    const unspool::DecoderState state{
+        pointer<const int64_t>(tokens),  pointers<const float>(h),
+        pointers<const float>(c),        pointer<const float>(seen),
+        pointer<const float>(memory[0]), pointer<const float>(memory[1]),
+        pointer<const uint8_t>(memory[2]), sizes[0], sizes[1], sizes[2]};
+    const unspool::DecoderStep after{pointers<float>(h_after), pointers<float>(c_after),
+                                     pointer<float>(seen_after), pointer<float>(attention),
+                                     pointer<float>(log_probabilities)};
     const nb::gil_scoped_release release;
-    deal_rows(rows, columns, enough, threads, [&, columns = columns, most = most](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i)
-            kernel(pointer<const Number>(values) + i * columns, columns, most,
-                   pointer<Number>(best_values) + i * most,
-                   pointer<int64_t>(best_columns) + i * most);
-    });
+    decoder.step(state, after, threads);
+}
+
+// Rows, columns and how many; of float or double. What is found does not depend on the level.
+template <class Number>
+void best_of(const std::array<int64_t, 3>& sizes, Address values, Address best_values,
+             Address best_columns, int threads) {
+    static const Kernels& kernels = *single_kernels().back();
+    const unspool::BestOfRows<Number> job{sizes[0],
+                                          sizes[1],
+                                          sizes[2],
+                                          pointer<const Number>(values),
+                                          pointer<Number>(best_values),
+                                          pointer<int64_t>(best_columns)};
+    const nb::gil_scoped_release release;
+    unspool::best(kernels, job, threads);
 }
 
 void best(const std::array<int64_t, 3>& sizes, bool doubles, Address values, Address best_values,
           Address best_columns, int threads) {
-    static const Kernels& kernels = *single_kernels().back();
-    if (doubles)
-        best_of_rows<double>(sizes, values, best_values, best_columns, threads,
-                             kernels.best_of_doubles);
-    else
-        best_of_rows<float>(sizes, values, best_values, best_columns, threads, kernels.best);
+    (doubles ? &best_of<double> : &best_of<float>)(sizes, values, best_values, best_columns, threads);
 }
 
 // Operations a second that all threads together can do at most.
@@ -468,24 +428,26 @@ NB_MODULE(_native, module) {
                "scores"_a, "threads"_a, "Compare queries with keys by v · tanh(q + k).");
     module.def("additive_gradients", &additive_gradients, "kernel"_a, "sizes"_a, "arguments"_a,
                "d_scores"_a, "gradients"_a, "threads"_a, "Back-propagate through it.");
-    nb::class_<PackedDecoder>(module, "Decoder", "A decoder's weights, packed for many steps.")
+    nb::class_<unspool::PackedDecoder>(module, "Decoder",
+                                       "A decoder's weights, packed for many steps.")
         .def(
             "__init__",
-            [](PackedDecoder* self, const std::string& kernel, const std::string& cell,
+            [](unspool::PackedDecoder* self, const std::string& kernel, const std::string& cell,
                const std::string& attention, bool feeds, bool has_readout,
                const DecoderSizes& sizes, const std::vector<Address>& layers,
                const std::array<Address, 6>& dense, Address embedding, Address energy,
                int threads) {
-                const unspool::Decoder decoder =
-                    decoder_of(cell, attention, feeds, has_readout, sizes);
-                new (self)
-                    PackedDecoder(kernel, decoder, layers, dense, embedding, energy, threads);
+                const Kernels& kernels = kernels_called(kernel);
+                const auto decoder = decoder_of(cell, attention, feeds, has_readout, sizes);
+                const auto weights = decoder_weights_of(layers, dense, embedding, energy);
+                const nb::gil_scoped_release release;
+                new (self) unspool::PackedDecoder(kernels, decoder, weights, threads);
             },
             "kernel"_a, "cell"_a, "attention"_a, "feeds"_a, "has_readout"_a, "sizes"_a, "layers"_a,
             "dense"_a, "embedding"_a, "energy"_a, "threads"_a)
-        .def("step", &PackedDecoder::step, "sizes"_a, "tokens"_a, "h"_a, "c"_a, "seen"_a,
-             "memory"_a, "h_after"_a, "c_after"_a, "seen_after"_a, "attention"_a,
-             "log_probabilities"_a, "threads"_a, "Read a token of each hypothesis.");
+        .def("step", &decoder_step, "sizes"_a, "tokens"_a, "h"_a, "c"_a, "seen"_a, "memory"_a,
+             "h_after"_a, "c_after"_a, "seen_after"_a, "attention"_a, "log_probabilities"_a,
+             "threads"_a, "Read a token of each hypothesis.");
     module.def("best", &best, "sizes"_a, "doubles"_a, "values"_a, "best_values"_a,
                "best_columns"_a, "threads"_a,
                "Find the greatest numbers of each row; sizes are rows, columns and how many.");

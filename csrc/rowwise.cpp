@@ -1,0 +1,67 @@
+#include "rowwise.h"
+
+#include <algorithm>
+
+#include "parallel.h"
+
+namespace unspool {
+namespace {
+
+// What is worth waking a thread for.
+constexpr int64_t enough_units = 10'000;
+constexpr int64_t enough_tangents = 20'000;
+constexpr int64_t enough_numbers = 200'000;
+
+// Calls work(begin, end) for parts of the rows.
+template <class Work>
+void deal_rows(int64_t rows, int64_t work_each, int64_t enough, int threads, const Work& work) {
+    const int64_t worth = rows * work_each / enough;
+    const int parts = int(std::max<int64_t>(1, std::min({worth, rows, int64_t(threads)})));
+    parallel(parts, [&](int part) {
+        const Range range = part_of(rows, part, parts);
+        work(range.begin, range.end);
+    });
+}
+
+int64_t tangents(const AdditiveScores& job) { return job.T * job.S * job.A; }
+
+template <class Number, class Kernel>
+void best_by(const Kernel& kernel, const BestOfRows<Number>& job, int threads) {
+    deal_rows(job.rows, job.columns, enough_numbers, threads, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+            kernel(job.values + i * job.columns, job.columns, job.most,
+                   job.best_values + i * job.most, job.best_columns + i * job.most);
+    });
+}
+
+}  // namespace
+
+void gates(const Kernels& kernels, const Gates& job, int threads) {
+    deal_rows(job.n, job.H, enough_units, threads,
+              [&](int64_t begin, int64_t end) { kernels.gates(job, begin, end); });
+}
+
+void gate_gradients(const Kernels& kernels, const GateGradients& job, int threads) {
+    deal_rows(job.forward.n, job.forward.H, enough_units, threads,
+              [&](int64_t begin, int64_t end) { kernels.gate_gradients(job, begin, end); });
+}
+
+void additive_scores(const Kernels& kernels, const AdditiveScores& job, int threads) {
+    deal_rows(job.B, tangents(job), enough_tangents, threads,
+              [&](int64_t begin, int64_t end) { kernels.additive_scores(job, begin, end); });
+}
+
+void additive_gradients(const Kernels& kernels, const AdditiveGradients& job, int threads) {
+    deal_rows(job.forward.B, tangents(job.forward), enough_tangents, threads,
+              [&](int64_t begin, int64_t end) { kernels.additive_gradients(job, begin, end); });
+}
+
+void best(const Kernels& kernels, const BestOfRows<float>& job, int threads) {
+    best_by(kernels.best, job, threads);
+}
+
+void best(const Kernels& kernels, const BestOfRows<double>& job, int threads) {
+    best_by(kernels.best_of_doubles, job, threads);
+}
+
+}  // namespace unspool
