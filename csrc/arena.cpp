@@ -32,6 +32,7 @@ void Arena::Free::operator()(std::byte* memory) const { std::free(memory); }
 
 void* Arena::bytes(size_t count) {
     count = rounded_up(count > 0 ? count : 1);
+    taken_ += count;
 #ifdef UNSPOOL_GUARD
     const size_t block = count;  // one allocation each, so that the sanitizer sees their ends
 #else
@@ -60,8 +61,10 @@ void Arena::reset() noexcept {
     for (const Block& block : blocks_) all += block.size;
     if (blocks_.size() > 1 || all > most_kept) {
         blocks_.clear();
-        next_block_ = all > most_kept ? 0 : all;  // one block, so that the next call finds it whole
+        // One block, so that the next call finds it whole.
+        next_block_ = all > most_kept ? 0 : taken_;
     }
+    taken_ = 0;
     current_ = 0;
     used_ = 0;
 }

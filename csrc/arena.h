@@ -36,6 +36,7 @@ class Arena {
     std::vector<Block> blocks_;  // filled one after the other
     size_t current_ = 0;
     size_t used_ = 0;  // of the current block
+    size_t taken_ = 0;  // since the last reset
     size_t next_block_ = 0;  // size that the next block shall have at least
 };
 

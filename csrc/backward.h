@@ -139,6 +139,7 @@ struct BackwardStep {
     struct Row {
         const float* d_output;       // null for zeros
         const float* saved;
+        const float* c;              // after the step (LSTM)
         const float* c_before;       // among what the step before saved (LSTM), or
         const float* before;         // c before the first step (LSTM), h (GRU); null for zeros
         const float* output;         // h after the step (RNN)
@@ -151,11 +152,11 @@ struct BackwardStep {
             Vec d_h = load(row.d_h + u);
             if (row.d_output) d_h += load_first(row.d_output + u, job.H - u);
             if constexpr (C::cell == Cell::lstm) {
-                const Vec before = row.c_before ? load(row.c_before + 5 * u)
+                const Vec before = row.c_before ? load(row.c_before + u)
                                    : row.before ? load_first(row.before + u, job.H - u)
                                                 : Vec{};
-                const Vec d_c = Lstm::backward(row.saved + 5 * u, before, d_h, load(row.d_c + u),
-                                               row.d_gates + 4 * u);
+                const Vec d_c = Lstm::backward(row.saved + 4 * u, load(row.c + u), before, d_h,
+                                               load(row.d_c + u), row.d_gates + 4 * u);
                 store(row.d_c + u, d_c);
             } else if constexpr (C::cell == Cell::gru) {
                 const Vec before = row.before ? load_first(row.before + u, job.H - u) : Vec{};
@@ -238,7 +239,8 @@ void backward_as(const Backward& job) {
             if constexpr (lstm) {
                 row.saved = job.saved.at(b, t);
                 row.d_c = scratch.d_c + i * Hp;
-                row.c_before = s > 0 ? job.saved.at(b, t_before) + 4 * W : nullptr;
+                row.c = row.saved + 4 * Hp;
+                row.c_before = s > 0 ? job.saved.at(b, t_before) + 4 * Hp : nullptr;
                 row.before = s == 0 && job.c0 ? job.c0 + b * H : nullptr;
             } else if constexpr (gru) {
                 row.saved = job.saved.at(b, t);
@@ -249,7 +251,7 @@ void backward_as(const Backward& job) {
             step.gates<C>(row, begin, begin + mine);
             scratch.d_gates[i] = row.d_gates + run.first;
             if (saves && s > 0)
-                scratch.ahead[i] = job.saved.at(b, t_before) + saved_of(C::cell) * begin;
+                scratch.ahead[i] = job.saved.at(b, t_before) + 4 * begin;
         }
         if (job.units.wait) job.units.wait();
         if (s > 0 || job.d_h0)

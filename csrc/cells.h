@@ -19,7 +19,7 @@ struct Lstm {
         Vec h, c;
     };
 
-    // sums: i, f, g, o. `saved`, where it is asked for, gets their values and the new c.
+    // sums: i, f, g, o. `saved`, where it is asked for, gets their values.
     static UNSPOOL_INLINE State forward(const Vec* sums, Vec c, float* saved) {
         const Vec i = sigmoid(sums[0]), f = sigmoid(sums[1]), g = tanh(sums[2]),
                   o = sigmoid(sums[3]);
@@ -29,17 +29,17 @@ struct Lstm {
             store(saved + W, f);
             store(saved + 2 * W, g);
             store(saved + 3 * W, o);
-            store(saved + 4 * W, c);
         }
         return {o * tanh(c), c};
     }
 
-    // Returns the gradient of c before the step; d_gates gets those of i, f, g, o.
-    static UNSPOOL_INLINE Vec backward(const float* saved, Vec c_before, Vec d_h, Vec d_c,
+    // Returns the gradient of c before the step; d_gates, which may be `saved`, gets those of i, f,
+    // g, o.
+    static UNSPOOL_INLINE Vec backward(const float* saved, Vec c, Vec c_before, Vec d_h, Vec d_c,
                                        float* d_gates) {
         const Vec i = load(saved), f = load(saved + W), g = load(saved + 2 * W),
                   o = load(saved + 3 * W);
-        const Vec tanh_c = tanh(load(saved + 4 * W));
+        const Vec tanh_c = tanh(c);
         d_c += d_h * o * (1.0f - tanh_c * tanh_c);
         store(d_gates, d_c * g * i * (1.0f - i));
         store(d_gates + W, d_c * c_before * f * (1.0f - f));
@@ -67,8 +67,8 @@ struct Gru {
         return n + z * (h - n);
     }
 
-    // Returns the part of the gradient of h before the step that goes past the products; d_gates
-    // gets those of n, r, z and W_hn h + b_hn.
+    // Returns the part of the gradient of h before the step that goes past the products; d_gates,
+    // which may be `saved`, gets those of n, r, z and W_hn h + b_hn.
     static UNSPOOL_INLINE Vec backward(const float* saved, Vec h_before, Vec d_h, float* d_gates) {
         const Vec r = load(saved), z = load(saved + W), n = load(saved + 2 * W),
                   state_product = load(saved + 3 * W);

@@ -89,12 +89,13 @@ struct GatedTile {
     }
 
     UNSPOOL_INLINE void finish(const Vec* sums, int64_t row) const {
-        float* saved = step.saved ? step.saved[row] + unit * saved_of(C::cell) : nullptr;
+        float* saved = step.saved ? step.saved[row] + unit * 4 : nullptr;
         Vec h;
         if constexpr (C::cell == Cell::lstm) {
             float* c = step.c + row * step.Hp + unit;
             const Lstm::State state = Lstm::forward(sums, load(c), saved);
             store(c, state.c);
+            if (saved) store(step.saved[row] + 4 * step.Hp + unit, state.c);
             h = state.h;
         } else {
             const Vec before = step.before ? load(step.before[row] + unit) : Vec{};

@@ -8,7 +8,7 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
-// What is kept of a row for the way back: for each vector of units what the cell saves.
+// What is kept of a row for the way back.
 inline int64_t gates_saved(Cell cell, int64_t H) { return vectors(H) * W * saved_of(cell); }
 
 inline void gates(const Gates& job, int64_t begin, int64_t end) {
@@ -20,13 +20,14 @@ inline void gates(const Gates& job, int64_t begin, int64_t end) {
             auto part = [&](const float* from, int gate) {
                 return load_first(from + gate * H + u, rest);
             };
-            float* const kept = job.saved + n * saved + u * saved_of(job.cell);
+            float* const kept = job.saved + n * saved + u * 4;
             if (job.cell == Cell::lstm) {
                 Vec sums[4];
                 for (int gate = 0; gate < 4; ++gate) sums[gate] = part(input, gate) + part(recurrent, gate);
                 const Lstm::State state = Lstm::forward(sums, load_first(job.c + at, rest), kept);
                 store_first(job.h_after + at, state.h, rest);
                 store_first(job.c_after + at, state.c, rest);
+                store(job.saved + n * saved + 4 * vectors(H) * W + u, state.c);
             } else {
                 const Vec sums[4] = {part(input, 0) + part(recurrent, 0),
                                      part(input, 1) + part(recurrent, 1), part(input, 2),
@@ -50,13 +51,14 @@ inline void gate_gradients(const GateGradients& job, int64_t begin, int64_t end)
             auto give = [&](float* to, int gate, int place) {
                 store_first(to + gate * H + u, load(d_gates + place * W), rest);
             };
-            const float* const kept = forward.saved + n * saved + u * saved_of(forward.cell);
+            const float* const row = forward.saved + n * saved;
+            const float* const kept = row + u * 4;
             const Vec d_h = load_first(job.d_h_after + at, rest);
             if (forward.cell == Cell::lstm) {
                 const Vec d_c = load_first(job.d_c_after + at, rest);
-                store_first(job.d_c + at,
-                            Lstm::backward(kept, load_first(forward.c + at, rest), d_h, d_c, d_gates),
-                            rest);
+                const Vec c = load(row + 4 * vectors(H) * W + u);
+                const Vec before = load_first(forward.c + at, rest);
+                store_first(job.d_c + at, Lstm::backward(kept, c, before, d_h, d_c, d_gates), rest);
                 for (int gate = 0; gate < 4; ++gate) give(d_input, gate, gate);
             } else {  // gradients of n, r, z and of W_hn h + b_hn
                 store_first(job.d_h + at,

@@ -16,7 +16,9 @@ enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
 constexpr int gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
 
 // Vectors that the forward pass saves for each vector of units: LSTM i, f, g, o and c; GRU r, z, n
-// and W_hn h + b_hn; nothing of an RNN, whose output tells all.
+// and W_hn h + b_hn; nothing of an RNN, whose output tells all. A row has four of them for each vector
+// of units, side by side, and behind these all c: the first four have the places that the gates'
+// gradients have in a row of theirs, which so can take theirs (Gradients::overwrites).
 constexpr int saved_of(Cell cell) { return cell == Cell::lstm ? 5 : cell == Cell::gru ? 4 : 0; }
 
 // Vectors of gate gradients that the backward pass forms for each vector of units: LSTM those of
@@ -101,7 +103,7 @@ struct Backward {
     const float* h0;              // (B, H), or null for zeros
     const float* c0;              // (B, H), or null for zeros
     Rows<const float> saved;      // by the forward pass
-    Rows<float> d_gates;
+    Rows<float> d_gates;          // may be the rows of `saved`
     float* d_h0;                  // (B, H), or null where it is not asked for
     float* d_c0;
     float* scratch;               // backward_scratch(...) floats

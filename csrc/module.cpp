@@ -175,7 +175,7 @@ void backward(const std::string& kernel, const std::string& cell, const Sizes& s
               const std::vector<Address>& weights, Address mask, float scale, const RowsOf& output,
               Address workspace, int threads, const RowsOf& d_output, Address d_h_n, Address d_c_n,
               const RowsOf& d_input, Address d_h0, Address d_c0,
-              const std::vector<Address>& d_weights) {
+              const std::vector<Address>& d_weights, bool overwrites) {
     const Call call(kernel, cell, sizes, input, lengths, h0, c0, weights, mask, scale, output,
                     workspace, threads);
     unspool::Gradients gradients{};
@@ -185,6 +185,7 @@ void backward(const std::string& kernel, const std::string& cell, const Sizes& s
     gradients.d_input = rows_of<float>(d_input);
     gradients.d_h0 = pointer<float>(d_h0);
     gradients.d_c0 = pointer<float>(d_c0);
+    gradients.overwrites = overwrites;
     for (size_t i = 0; i + 4 <= d_weights.size(); i += 4)
         gradients.d_weights.push_back({pointer<float>(d_weights[i]), pointer<float>(d_weights[i + 1]),
                                        pointer<float>(d_weights[i + 2]),
@@ -414,7 +415,7 @@ NB_MODULE(_native, module) {
     module.def("backward", &backward, "kernel"_a, "cell"_a, "sizes"_a, "input"_a, "lengths"_a,
                "h0"_a, "c0"_a, "weights"_a, "mask"_a, "scale"_a, "output"_a, "workspace"_a,
                "threads"_a, "d_output"_a, "d_h_n"_a, "d_c_n"_a, "d_input"_a, "d_h0"_a, "d_c0"_a,
-               "d_weights"_a, "Back-propagate through it.");
+               "d_weights"_a, "overwrites"_a, "Back-propagate through it.");
     module.def("cross_entropy", &cross_entropy, "kernel"_a, "sizes"_a, "arguments"_a, "targets"_a,
                "smoothing"_a, "scale"_a, "gradients"_a, "threads"_a,
                "Sum the cross-entropy of a linear layer's logits over positions.");

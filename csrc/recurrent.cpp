@@ -403,11 +403,16 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
         }
     });
 
-    // Gradients of the gates, and those between the layers, of the layer at hand.
+    // Gradients of the gates, where what was saved may not make room for them, and those between the
+    // layers, of the layer at hand.
+    const bool in_place = g.overwrites && saved_of(stack.cell) > 0;
     const int64_t row = slots_of(stack.cell) * units * kernels.width;
-    std::vector<Rows<float>> d_gates;
-    for (int direction = 0; direction < stack.D; ++direction)
-        d_gates.push_back({arena.floats(B * T * row), row, B * row});
+    std::vector<Rows<float>> apart;
+    for (int direction = 0; direction < stack.D && !in_place; ++direction)
+        apart.push_back({arena.floats(B * T * row), row, B * row});
+    auto d_gates_of = [&](int layer, int direction) {
+        return in_place ? saved.saved(layer * stack.D + direction) : apart[direction];
+    };
     const Passing passing(stack, &arena);
     float* const zeros = arena.floats(H);
     std::fill(zeros, zeros + H, 0.0f);
@@ -447,7 +452,7 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
             job.h0 = advanced(a.h0, k * B * H);
             job.c0 = advanced(a.c0, k * B * H);
             job.saved = constant(saved.saved(k));
-            job.d_gates = d_gates[direction];
+            job.d_gates = d_gates_of(layer, direction);
             job.d_h0 = advanced(g.d_h0, k * B * H);
             job.d_c0 = advanced(g.d_c0, k * B * H);
             job.scratch = memory;
@@ -473,7 +478,7 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
                 input.steps = T;
                 input.sequences = parts.parts[part];
                 input.panels = packed[k].input;
-                input.d_gates = constant(d_gates[direction]);
+                input.d_gates = constant(d_gates_of(layer, direction));
                 input.d_input = d_input;
                 input.add = direction > 0;
                 input.pad = layer == 0;
@@ -488,9 +493,10 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
             const int k = layer * stack.D + direction;
             const WeightGradients& d = g.d_weights[k];
             if (!d.weight_ih && !d.weight_hh && !d.bias_ih && !d.bias_hh) continue;
-            const Steps steps(a, parts.steps, direction == 1, constant(d_gates[direction]),
-                              input_of(layer), shifted(output_of(layer), direction * H),
-                              advanced(a.h0, k * B * H), zeros);
+            const Steps steps(a, parts.steps, direction == 1,
+                              constant(d_gates_of(layer, direction)), input_of(layer),
+                              shifted(output_of(layer), direction * H), advanced(a.h0, k * B * H),
+                              zeros);
             parallel(parts.threads, [&](int part) {
                 const Range range = part_of(units, part, parts.threads);
                 WeightGradient job{};

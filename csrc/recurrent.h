@@ -59,6 +59,7 @@ struct Gradients {
     float* d_h0;
     float* d_c0;
     std::vector<WeightGradients> d_weights;  // (L·D)
+    bool overwrites;                         // the workspace, which nothing will read after this
 };
 
 // Floats that the forward pass saves. Padding has its place in it, but is never touched.

@@ -51,6 +51,7 @@ def backward(
     d_h0: int,
     d_c0: int,
     d_weights: Sequence[int],
+    overwrites: bool,
 ) -> None: ...
 def cross_entropy(
     kernel: str,

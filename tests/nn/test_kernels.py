@@ -303,6 +303,25 @@ def test_second_backward_pass_repeats_the_first(native: str, cell: str) -> None:
 
 
 @cells
+def test_a_backward_pass_that_was_broken_off_is_not_repeated(
+    fastest: str, cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the forward pass saved may be overwritten by then."""
+    layer, x = make_layer(cell, 5, 17), torch.randn(3, 4, 5)
+    output = layer(x)[0].sum()
+
+    def break_off(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(native_recurrent, "backward", break_off)
+        with pytest.raises(MemoryError):
+            output.backward()
+    with pytest.raises(RuntimeError, match="run the forward pass again"):
+        output.backward()
+
+
+@cells
 def test_gradients_do_not_change_what_is_computed(native: str, cell: str) -> None:
     layer, x = make_layer(cell, 5, 17, 3, bidirectional=True), torch.randn(3, 4, 5)
     expected = results(layer, x, lengths=[4, 0, 2])

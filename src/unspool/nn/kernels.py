@@ -13,6 +13,7 @@ see :func:`serving`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -236,12 +237,17 @@ class _Recurrent(torch.autograd.Function):
         ctx: Any, d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         wanted = (*ctx.needs_input_grad[:3], *ctx.needs_input_grad[_OTHERS:])
-        gradients = _gradients(ctx, (d_output, d_h_n, d_c_n), wanted)
+        gradients = _gradients(ctx, (d_output, d_h_n, d_c_n), wanted, not _graph_is_kept())
         return (*gradients[:3], *[None] * (_OTHERS - 3), *gradients[3:])
 
 
 _OTHERS = 12
 """Arguments of :class:`_Recurrent` before the weights."""
+
+# Tells whether the backward pass at work leaves its graph for another one (retain_graph).
+_graph_is_kept: Callable[[], bool] = getattr(
+    torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True
+)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -251,6 +257,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.mark_non_differentiable(workspace, *(() if settings[0] == "lstm" else (c_n,)))
     ctx.save_for_backward(input, h0, c0, lengths, mask, result, workspace, *weights)
     ctx.settings, ctx.kernel, ctx.saves = tuple(settings), kernel, save
+    ctx.is_overwritten = False
 
 
 def _autograd_backward(
@@ -270,9 +277,20 @@ torch.library.register_autograd(
 )
 
 
-def _gradients(ctx: Any, cotangents: _Cotangents, wanted: Sequence[bool]) -> list[Tensor | None]:
-    """The gradients of input, h0, c0 and weights; None where one is not wanted."""
+def _gradients(
+    ctx: Any, cotangents: _Cotangents, wanted: Sequence[bool], overwrite: bool = False
+) -> list[Tensor | None]:
+    """The gradients of input, h0, c0 and weights; None where one is not wanted.
+
+    With ``overwrite`` nothing reads the workspace after this.
+    """
     input, h0, c0, lengths, mask, output, workspace, *weights = ctx.saved_tensors
+    if ctx.is_overwritten:  # torch frees what is saved only after a node that has not failed
+        raise RuntimeError(
+            "the backward pass of this graph was broken off, and what it needs is lost; run the "
+            "forward pass again"
+        )
+    ctx.is_overwritten = overwrite
     found: Sequence[Tensor]
     if torch.is_grad_enabled() or not ctx.saves:
         found = _twin_gradients(
@@ -280,9 +298,9 @@ def _gradients(ctx: Any, cotangents: _Cotangents, wanted: Sequence[bool]) -> lis
         )
     else:
         plain = _is_plain(input, *weights, *(each for each in cotangents if each is not None))
-        run: Callable[..., list[Tensor]] = native_recurrent.backward
-        if not plain:
-            run = torch.ops.unspool.recurrent_backward
+        run: Callable[..., list[Tensor]] = torch.ops.unspool.recurrent_backward
+        if plain:
+            run = partial(native_recurrent.backward, overwrite=overwrite)
         found = run(
             *cotangents,
             input,

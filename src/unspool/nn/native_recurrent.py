@@ -69,8 +69,8 @@ def unpack(
 ) -> list[dict[str, Tensor]]:
     """Read what the forward pass saved, as csrc/recurrent.cpp (``Workspace``) lays it out.
 
-    It begins with an array [T][B][units / W][saved][W] for each layer and direction, where W is the
-    size of the kernel's vectors, which the units fill up.
+    It begins with an array [T][B][units / W][4][W] for each layer and direction, where W is the
+    size of the kernel's vectors, which the units fill up; an LSTM's rows end with their [units] c.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def unpack(
     Returns
     -------
     list of dict of Tensors, shape (B, T, H)
-        Of each layer and direction, in the order of the states, by the names of :data:`SAVED`;
-        views of the workspace. What stands in the padding is anything.
+        Of each layer and direction, in the order of the states, by the names of :data:`SAVED`. What
+        stands in the padding is anything.
     """
     batch, steps, _, hidden, layers, directions = sizes
     names = SAVED[cell]
@@ -93,11 +93,15 @@ def unpack(
     # A single unit takes a whole vector.
     width = workspace_size(kernel, cell, (1, 1, 1, 1, 1, 1), False) // len(names)
     vectors = -(-hidden // width)
-    shape = (layers * directions, steps, batch, vectors, len(names), width)
-    held = workspace[: math.prod(shape)].view(shape).permute(0, 4, 2, 1, 3, 5)
+    shape = (layers * directions, steps, batch, vectors * len(names) * width)
+    rows = workspace[: math.prod(shape)].view(shape).transpose(1, 2)
+    gates = rows[..., : 4 * vectors * width].reshape(*rows.shape[:3], vectors, 4, width)
+    named = [gate.flatten(3) for gate in gates.unbind(4)]
+    if cell == "lstm":
+        named.append(rows[..., 4 * vectors * width :])
     return [
-        {name: saved.flatten(2)[:, :, :hidden] for name, saved in zip(names, each, strict=True)}
-        for each in held
+        {name: each[k, ..., :hidden] for name, each in zip(names, named, strict=True)}
+        for k in range(layers * directions)
     ]
 
 
@@ -248,8 +252,13 @@ def backward(
     scale: float,
     kernel: str,
     wanted: list[bool],
+    overwrite: bool = False,
 ) -> list[Tensor]:
-    """Back-propagate through it: what the operator ``recurrent_backward`` does."""
+    """Back-propagate through it: what the operator ``recurrent_backward`` does.
+
+    With ``overwrite`` the workspace, which must not be read any more, makes room for the gates'
+    gradients; they are not kept beside it then, and lie where the caches have just been.
+    """
     from unspool import _native
 
     input = _with_contiguous_rows(input)
@@ -280,5 +289,6 @@ def backward(
         _address(d_h0),
         _address(d_c0),
         _weight_addresses(d_weights, bias),
+        overwrite,
     )
     return [gradient for gradient in gradients if gradient is not None]
