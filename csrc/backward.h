@@ -62,7 +62,7 @@ struct ProductScratch {
     float* sums;
 
     ProductScratch(Allocator& memory, int64_t depth, int64_t columns, int64_t count) {
-        rows = memory.array<Bfloat16>(whole_tiles(count) * depth32(depth));
+        rows = memory.array<Bfloat16>(whole_tiles(count) * depth32(depth) * parts);
         sums = memory.floats(whole_tiles(count) * vectors(columns) * W);
     }
 };
@@ -74,20 +74,18 @@ inline int64_t product_scratch(int64_t depth, int64_t columns, int64_t count) {
 }
 
 inline void multiply(const Product& p, int64_t count) {
-    const int64_t depth = p.length * p.runs, stride = depth32(depth);
+    const int64_t depth = p.length * p.runs, stride = depth32(depth) * parts;
     const int64_t blocks = vectors(p.columns), width = blocks * W;
     Allocator memory(p.scratch);
     const ProductScratch scratch(memory, depth, p.columns, count);
     for (int64_t i = 0; i < count; ++i) {
-        Bfloat16* to = scratch.rows + i * stride;
+        Bfloat16* const to = scratch.rows + i * stride;
         for (int64_t run = 0; run < p.runs; ++run)
-            for (int64_t k = 0; k < p.length; k += W, to += W)
-                _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
-                                    rounded(load(p.rows[i] + run * p.stride + k)));
-        for (int64_t k = depth; k < stride; k += W, to += W)
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), __m256i{});
+            for (int64_t k = 0; k < p.length; k += W)
+                store_halves(to, run * p.length + k, load(p.rows[i] + run * p.stride + k));
+        for (int64_t k = depth; k < depth32(depth); k += W) store_halves(to, k, Vec{});
     }
-    multiply({scratch.rows, stride, whole_tiles(count), stride,
+    multiply({scratch.rows, stride, whole_tiles(count), depth32(depth),
               reinterpret_cast<const Bfloat16*>(p.panels), stride * 16, scratch.sums, width},
              blocks);
     for (int64_t i = 0; i < count; ++i)

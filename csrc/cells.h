@@ -57,7 +57,8 @@ struct Gru {
 
     // sums: r, z, W_in x + b_in, W_hn h + b_hn. `saved` gets r, z, n and the last of them.
     static UNSPOOL_INLINE Vec forward(const Vec* sums, Vec h, float* saved) {
-        const Vec r = sigmoid(sums[0]), z = sigmoid(sums[1]), n = tanh(sums[2] + r * sums[3]);
+        const Vec r = sigmoid(sums[0]), z = sigmoid(sums[1]);
+        const Vec n = as_rounded(tanh(sums[2] + r * sums[3]));  // whether it is saved or not
         if (saved) {
             store(saved, r);
             store(saved + W, z);

@@ -36,8 +36,8 @@ UNSPOOL_INLINE void store_state(const ForwardStep& step, int64_t row, int64_t un
     store(step.after + row * step.Hp + unit, h);
     store_first(step.output[row] + unit, h, step.job->H - unit);
 #if defined(UNSPOOL_BF16)
-    Bfloat16* half = step.half_after + row * step.half_stride + depth32(step.job->K) + unit;
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(half), rounded(h));
+    Bfloat16* half = step.half_after + row * step.half_stride + depth32(step.job->K) * parts;
+    store_halves(half, unit, h);
 #endif
 }
 
@@ -136,8 +136,8 @@ inline void half_multiply(const ForwardStep& step, int64_t first, int64_t depth,
                           int64_t blocks, float* sums, int64_t stride) {
     const int64_t size = gate_block(step.job->K, step.job->H);
     const Bfloat16* panels = reinterpret_cast<const Bfloat16*>(step.job->panels);
-    multiply({step.half_before + first, step.half_stride, whole_tiles(step.active), depth,
-              panels + block * size + first * 16, size, sums, stride},
+    multiply({step.half_before + first * parts, step.half_stride, whole_tiles(step.active), depth,
+              panels + block * size + first * 16 * parts, size, sums, stride},
              blocks);
 }
 
@@ -310,7 +310,8 @@ struct ForwardScratch {
         const int64_t Hp = vectors(H) * W;
 #if defined(UNSPOOL_BF16)
         for (auto& rows : half)
-            rows = memory.array<Bfloat16>(whole_tiles(sequences) * (depth32(K) + depth32(H)));
+            rows = memory.array<Bfloat16>(whole_tiles(sequences) * (depth32(K) + depth32(H)) *
+                                          parts);
         half_sums = memory.floats(whole_tiles(sequences) * 6 * 16);
 #else
         (void)K;
@@ -375,10 +376,11 @@ void forward_as(const Forward& job) {
 
 #if defined(UNSPOOL_BF16)
     const Tiles tiles;
-    const int64_t half_stride = depth32(job.K) + depth32(H);
+    const int64_t half_stride = (depth32(job.K) + depth32(H)) * parts;
     for (int64_t i = 0; i < n; ++i)
         for (Bfloat16* rows : scratch.half)
-            round_row(h[0] + i * Hp, H, rows + i * half_stride + depth32(job.K), depth32(H));
+            round_row(h[0] + i * Hp, H, rows + i * half_stride + depth32(job.K) * parts,
+                      depth32(H));
 #endif
     const bool sums_first = forms_sums_first(n, job.steps);
 #if !defined(UNSPOOL_BF16)

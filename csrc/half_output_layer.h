@@ -23,7 +23,7 @@ inline void pack_hidden(const Positions& p, int64_t begin, int64_t end) {
             auto row = [&](int64_t i) {
                 return i < p.N ? load_first(p.hidden + i * H + v * W, H - v * W) : Vec{};
             };
-            _mm512_storeu_si512(rows + v * 16 * p.stride + n * 16, pairs(row(n), row(n + 1)));
+            store_pairs(rows + v * 16 * p.stride, n, {row(n), row(n + 1)});
         }
 }
 
@@ -55,11 +55,10 @@ inline int64_t output_scratch(int64_t stride, int64_t H) {
 }
 
 UNSPOOL_INLINE Vec widened(const Bfloat16* from) {
-    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
 UNSPOOL_INLINE void store_rounded(Bfloat16* to, Vec x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), rounded(x));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), Halves(x).part[0]);
 }
 
 // ------------------------------------------------------------------ logits
@@ -125,7 +124,7 @@ struct LogitGradient {
                 store_rounded(to.gradient + k * p.stride + n, g);
                 store(to.biases + k * 16, load(to.biases + k * 16) + g);
             }
-            m[i] = pairs(both[0], both[1]);
+            m[i] = Pairs(both[0], both[1]).part[0];
         }
         transpose16(m);
         for (int64_t j = 0; j < 16; ++j)
@@ -170,7 +169,7 @@ inline void add_hidden_gradient(const Positions& p, const OutputScratch& own, co
             auto row = [&](int64_t i) {
                 return i < count ? load_first(weight + i * p.H + v * W, p.H - v * W) : Vec{};
             };
-            _mm512_storeu_si512(own.pairs + v * 16 * class_block + c * 16, pairs(row(c), row(c + 1)));
+            store_pairs(own.pairs + v * 16 * class_block, c, {row(c), row(c + 1)});
         }
     multiply({own.transposed, class_block, whole_tiles(p.N), depth32(count), own.pairs,
               16 * class_block, d_hidden, vectors(p.H) * 16, add},

@@ -322,7 +322,8 @@ struct Kernels {
 
     int64_t (*forward_scratch)(Cell, int64_t K, int64_t H, int64_t sequences, int64_t steps);
     void (*forward)(const Forward&);
-    // A single step, which reads neither panels, bias nor scratch, and saves and drops nothing.
+    // A single step, which reads neither panels, bias nor scratch, and saves and drops nothing; null
+    // where `forward` has to do it.
     void (*step)(const Forward&);
     int64_t (*backward_scratch)(Cell, int64_t H, int64_t sequences);
     void (*backward)(const Backward&);

@@ -6,12 +6,17 @@
 #include "peak.h"
 #include "step.h"
 #if defined(UNSPOOL_BF16)
-#include "half_output_layer.h"
 #include "half_weight_gradient.h"
 #else
-#include "decoder_step.h"
-#include "single_output_layer.h"
 #include "weight_gradient.h"
+#endif
+#if defined(UNSPOOL_BF16) && !defined(UNSPOOL_PARTS)
+#include "half_output_layer.h"
+#else
+#include "single_output_layer.h"
+#endif
+#if !defined(UNSPOOL_BF16)
+#include "decoder_step.h"
 #endif
 
 #define UNSPOOL_STRING(x) #x
@@ -34,7 +39,11 @@ const Kernels kernels = {
     &pack_gradient,
     &forward_scratch,
     &forward,
+#if defined(UNSPOOL_PARTS)
+    nullptr,  // its sums are in another order
+#else
     &step,
+#endif
     &backward_scratch,
     &backward,
     &input_gradient_scratch,

@@ -21,6 +21,9 @@ extern const Kernels kernels;
 namespace amx_bf16 {
 extern const Kernels kernels;
 }
+namespace amx {
+extern const Kernels kernels;
+}
 #endif
 #if defined(__aarch64__)
 namespace neon {

@@ -49,6 +49,7 @@ AllKernels single_kernels() {
 #if defined(UNSPOOL_X86_LEVELS)
     if (unspool::instruction_sets().avx2) runnable.push_back(&unspool::avx2::kernels);
     if (unspool::instruction_sets().avx512) runnable.push_back(&unspool::avx512::kernels);
+    if (unspool::instruction_sets().amx_bf16) runnable.push_back(&unspool::amx::kernels);
 #endif
 #if defined(__aarch64__)
     runnable.push_back(&unspool::neon::kernels);

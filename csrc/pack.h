@@ -54,7 +54,7 @@ inline void pack_biases(Cell cell, const Weights& weights, int64_t H, int64_t u,
 
 // For each vector of hidden units its gates, each a block of 16 columns with the weights of the
 // input, padded, before those of the state.
-inline int64_t gate_block(int64_t K, int64_t H) { return (depth32(K) + depth32(H)) * 16; }
+inline int64_t gate_block(int64_t K, int64_t H) { return (depth32(K) + depth32(H)) * 16 * parts; }
 
 inline int64_t gate_panels(Cell cell, int64_t K, int64_t H) {
     return gates_of(cell) * vectors(H) * gate_block(K, H) / 2;
@@ -67,7 +67,7 @@ inline void pack_gates(Cell cell, const Weights& weights, int64_t K, int64_t H, 
         for (int g = 0; g < gates_of(cell); ++g, to += gate_block(K, H)) {
             const int64_t unit = g * H + u * W;
             pack_columns(weights.weight_ih + unit * K, K, H - u * W, K, to);
-            pack_columns(weights.weight_hh + unit * H, H, H - u * W, H, to + depth32(K) * 16);
+            pack_columns(weights.weight_hh + unit * H, H, H - u * W, H, to + depth32(K) * 16 * parts);
         }
         pack_biases(cell, weights, H, u, bias + u * slots_of(cell) * W);
     }
@@ -123,7 +123,7 @@ inline int64_t gradient_depth(Cell cell, int64_t H) {
 }
 
 inline int64_t gradient_panels(Cell cell, int64_t columns, int64_t H) {
-    return vectors(columns) * gradient_depth(cell, H) * 16 / 2;
+    return vectors(columns) * gradient_depth(cell, H) * 16 * parts / 2;
 }
 
 inline void pack_gradient(Cell cell, Side side, const float* weight, int64_t columns, int64_t H,
@@ -132,7 +132,7 @@ inline void pack_gradient(Cell cell, Side side, const float* weight, int64_t col
     const int64_t depth = gradient_depth(cell, H);
     const bool last = end == vectors(H);
     for (int64_t v = 0; v < vectors(columns); ++v) {
-        Bfloat16* const block = reinterpret_cast<Bfloat16*>(panels) + v * depth * 16;
+        Bfloat16* const block = reinterpret_cast<Bfloat16*>(panels) + v * depth * 16 * parts;
         auto row = [&](int64_t u, int gate, int64_t j) {
             const float* from = weight + (gate * H + u * W + j) * columns + v * W;
             return u * W + j < H ? load_first(from, columns - v * W) : Vec{};
@@ -141,12 +141,12 @@ inline void pack_gradient(Cell cell, Side side, const float* weight, int64_t col
             for (int i = 0; i < gates; ++i) {
                 const int gate = gate_in_place(cell, side, i);
                 for (int64_t j = 0; j < W; j += 2)
-                    _mm512_storeu_si512(block + ((u * gates + i) * W + j) * 16,
-                                        pairs(row(u, gate, j), row(u, gate, j + 1)));
+                    store_pairs(block, (u * gates + i) * W + j,
+                                {row(u, gate, j), row(u, gate, j + 1)});
             }
         if (!last) continue;
         for (int64_t k = end * gates * W; k < depth; k += 2)
-            _mm512_storeu_si512(block + k * 16, __m512i{});
+            store_pairs(block, k, {Vec{}, Vec{}});
     }
 }
 

@@ -37,7 +37,8 @@ inline int64_t multiply_add(int64_t rounds) {
         _tile_dpbf16ps(3, 4, 6);
     }
     _tile_stored(0, sums, 64);
-    return rounds * 4 * 2 * 16 * 16 * 32;
+    constexpr int products = parts == 1 ? 1 : 6;  // of parts, for one of numbers
+    return rounds * 4 * 2 * 16 * 16 * 32 / products;
 #else
     Vec acc[sums] = {}, x = broadcast(0.5f);
     for (Vec& sum : acc) hide(sum);

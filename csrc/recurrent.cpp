@@ -242,8 +242,8 @@ void pack(const Kernels& kernels, const Stack& stack, const std::vector<Weights>
 namespace {
 
 // Whether weights would be packed for so little that to read them as they are is faster.
-bool is_single_step(const Arguments& a) {
-    return a.stack.T == 1 && a.stack.B <= 4 && !a.lengths && !a.workspace && !a.packed;
+bool is_single_step(const Kernels& kernels, const Arguments& a) {
+    return kernels.step && a.stack.T == 1 && a.stack.B <= 4 && !a.lengths && !a.workspace && !a.packed;
 }
 
 }  // namespace
@@ -256,7 +256,7 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     const int64_t units = padded(H, kernels.width) / kernels.width;
     const bool divides = divides_units(kernels, stack, a.threads);
     const Parts parts = deal(a, divides ? 1 : a.threads);
-    const bool single_step = is_single_step(a);
+    const bool single_step = is_single_step(kernels, a);
 
     std::vector<Packed> packed;
     if (a.packed) {

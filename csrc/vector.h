@@ -156,6 +156,19 @@ UNSPOOL_INLINE Vec tanh(Vec x) {
     return less_one * reciprocal(less_one + 2.0f);
 }
 
+// Has x rounded as it stands. A product that only sums read may be formed anew in each of them, without
+// its own rounding, and so hangs on what else the compiler sees read it.
+UNSPOOL_INLINE Vec as_rounded(Vec x) {
+#if defined(__aarch64__)
+    __asm__("" : "+w"(x));
+#elif defined(__AVX512F__)
+    __asm__("" : "+v"(x));
+#else
+    __asm__("" : "+x"(x));
+#endif
+    return x;
+}
+
 UNSPOOL_INLINE Vec relu(Vec x) {
     return x < Vec{} ? Vec{} : x;  // NaN stays NaN
 }

@@ -31,7 +31,7 @@ def kernels() -> tuple[str, ...]:
     -------
     tuple of str
         ``"portable"``, and as far as the processor has the instructions ``"avx2"``, ``"avx512"``
-        or ``"neon"``; empty where there is no native module.
+        and ``"amx"``, or ``"neon"``; empty where there is no native module.
     """
     if absence() is not None:
         return ()

@@ -10,15 +10,25 @@ from unspool.nn import levels
 from unspool.nn.recurrent import ROUTES
 
 
+@pytest.fixture
+def small_batches_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a kernel for large batches compute small ones, which tests have."""
+    monkeypatch.setattr(levels, "LEAST_SEQUENCES", 1)
+
+
 @pytest.fixture(params=[*ROUTES, *levels.names()])
-def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def route(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, small_batches_too: None
+) -> str:
     """Run the test once on every execution route."""
     monkeypatch.setenv("UNSPOOL_KERNEL", request.param)
     return request.param
 
 
 @pytest.fixture(params=levels.names())
-def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def native(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, small_batches_too: None
+) -> str:
     """Run the test once on every native kernel that this machine can run."""
     monkeypatch.setenv("UNSPOOL_KERNEL", request.param)
     return request.param

@@ -79,7 +79,8 @@ def serving_kernel(call: LayerCall) -> str | None:
     name = levels.kernel()
     if name in levels.PLAIN:
         return None
-    return kernels.serving(name, call.input, call.state, _weights(call.layer))
+    serving = kernels.serving(name, call.input, call.state, _weights(call.layer))
+    return serving and levels.for_pass(serving, len(call.input), gradients=False)
 
 
 @torch.no_grad()

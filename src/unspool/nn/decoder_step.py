@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unspool.nn import levels
 from unspool.nn.inference import address
 from unspool.nn.stack import State, Weights
 
@@ -116,7 +117,7 @@ class DecoderStep:
         ]
         sizes = (embedding_size, hidden_size, key_size, readout_size, len(output))
         self._native = _native.Decoder(
-            kernel,
+            levels.for_pass(kernel, 1, gradients=False),
             cell,
             attention,
             feeds,

@@ -34,7 +34,7 @@ def names() -> tuple[str, ...]:
     -------
     tuple of str
         ``"portable"``, and as far as the processor has the instructions ``"avx2"``, ``"avx512"``
-        or ``"neon"``. Empty where there is no native module, or where torch's OpenMP threads,
+        and ``"amx"``, or ``"neon"``. Empty where there is no native module, or where torch's OpenMP threads,
         which the kernels work on, are not found; a warning says so once.
     """
     if native.absence() is not None:
@@ -80,8 +80,8 @@ def kernel() -> str:
     Returns
     -------
     str
-        A native kernel of :func:`names`: ``"avx512"``, ``"avx2"``, ``"neon"`` or ``"portable"``, or
-        one of :func:`half_names` for use under ``torch.autocast``; ``"torch"``, torch's own
+        A native kernel of :func:`names`: ``"amx"``, ``"avx512"``, ``"avx2"``, ``"neon"`` or
+        ``"portable"``, or one of :func:`half_names` for use under ``torch.autocast``; ``"torch"``, torch's own
         kernels; or ``"reference"``, the plain-torch twin of :mod:`unspool.nn.reference`, slow and
         differentiable any number of times.
 
@@ -100,6 +100,31 @@ def kernel() -> str:
             f"UNSPOOL_KERNEL has {name!r}, expected one of {', '.join(known)}; "
             "set one of these or unset it"
         )
+    return name
+
+
+LEAST_SEQUENCES = 8
+"""With fewer, AMX's tiles of 16 rows are too empty."""
+
+
+def for_pass(name: str, sequences: int, gradients: bool) -> str:
+    """Name the native kernel that runs a recurrent stack over a batch, where one was chosen.
+
+    ``"amx"`` leaves small batches to ``"avx512"``, and all where no gradients are asked for: what
+    a network answers depends neither on what shares the batch nor on whether a sequence comes as a
+    whole or step by step.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names` or :func:`half_names`.
+    sequences : int
+        B.
+    gradients : bool
+        Whether a backward pass may follow.
+    """
+    if name == "amx" and not (gradients and sequences >= LEAST_SEQUENCES):
+        return "avx512"
     return name
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from unspool.nn import levels
 from unspool.nn.stack import GATES, CellName
 
 # ------------------------------------------------------------------------------- shapes and memory
@@ -205,12 +206,14 @@ def forward(
     """Run a whole stack: what the operator ``recurrent`` does, argument by argument."""
     from unspool import _native
 
+    save = save or mask is not None  # where the dropped outputs lie
+    kernel = levels.for_pass(kernel, input.size(0), save)
+
     input = _with_contiguous_rows(input)
     h0, c0, lengths, mask = map(_contiguous, (h0, c0, lengths, mask))
     weights = [weight.contiguous() for weight in weights]
     sizes = sizes_of(input, weights, num_layers, bidirectional)
     _check_weights(weights, sizes, cell, bias)
-    save = save or mask is not None  # where the dropped outputs lie
     size = workspace_size(kernel, cell, sizes, mask is not None) if save else 0
     output, h_n, c_n, workspace = results(input, sizes, cell, size)
     _native.forward(
@@ -261,6 +264,7 @@ def backward(
     """
     from unspool import _native
 
+    kernel = levels.for_pass(kernel, input.size(0), gradients=True)
     input = _with_contiguous_rows(input)
     h0, c0, lengths, mask, d_h_n, d_c_n = map(_contiguous, (h0, c0, lengths, mask, d_h_n, d_c_n))
     weights = [weight.contiguous() for weight in weights]

@@ -209,7 +209,8 @@ class _Recurrent(Keeping, nn.RNNBase):
         weights = self._weights()
         if not self._is_served(name, weights):
             return None
-        ready = Inference(self._stack(), self.input_size, weights, name)
+        kernel = levels.for_pass(name, 1, gradients=False)
+        ready = Inference(self._stack(), self.input_size, weights, kernel)
         used = [each for layer in weights for each in layer]
         self._kept = Kept(ready, name, used, [self]) if self._scopes else None
         return ready
