@@ -1,4 +1,4 @@
-// What single_output_layer.h does, with products in bfloat16.
+// What single_output_layer.h does, by products of bfloat16 numbers.
 #pragma once
 
 #include "bfloat16.h"
@@ -8,8 +8,25 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
-inline int64_t hidden_panels(int64_t stride, int64_t H) { return stride * depth32(H) / 2; }
-inline int64_t exponentials(int64_t V, int64_t stride) { return V * stride / 2; }
+// As what exponentials are kept.
+#if defined(UNSPOOL_PARTS)
+typedef float KeptNumber;
+UNSPOOL_INLINE Vec widened(const float* from) { return load(from); }
+UNSPOOL_INLINE void store_rounded(float* to, Vec x) { store(to, x); }
+#else
+typedef Bfloat16 KeptNumber;
+UNSPOOL_INLINE Vec widened(const Bfloat16* from) {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+UNSPOOL_INLINE void store_rounded(Bfloat16* to, Vec x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), Halves(x).part[0]);
+}
+#endif
+
+inline int64_t hidden_panels(int64_t stride, int64_t H) { return stride * depth32(H) * parts / 2; }
+inline int64_t exponentials(int64_t V, int64_t stride) {
+    return V * stride * int64_t(sizeof(KeptNumber)) / int64_t(sizeof(float));
+}
 
 // `columns` has blocks of 16 positions, `rows` blocks of 16 hidden units.
 inline void pack_hidden(const Positions& p, int64_t begin, int64_t end) {
@@ -17,32 +34,32 @@ inline void pack_hidden(const Positions& p, int64_t begin, int64_t end) {
     Bfloat16* const columns = reinterpret_cast<Bfloat16*>(p.columns);
     Bfloat16* const rows = reinterpret_cast<Bfloat16*>(p.rows);
     for (int64_t n = begin * position_group; n < end * position_group; n += 16)
-        pack_columns(p.hidden + n * H, H, p.N - n, H, columns + n * depth32(H));
+        pack_columns(p.hidden + n * H, H, p.N - n, H, columns + n * depth32(H) * parts);
     for (int64_t n = begin * position_group; n < end * position_group; n += 2)
         for (int64_t v = 0; v < vectors(H); ++v) {
             auto row = [&](int64_t i) {
                 return i < p.N ? load_first(p.hidden + i * H + v * W, H - v * W) : Vec{};
             };
-            store_pairs(rows + v * 16 * p.stride, n, {row(n), row(n + 1)});
+            store_pairs(rows + v * 16 * p.stride * parts, n, {row(n), row(n + 1)});
         }
 }
 
 // What a thread works in, for a block of classes.
 struct OutputScratch {
-    Bfloat16* weights;    // [class_block][depth32(H)]: rounded
+    Bfloat16* weights;    // (class_block, depth32(H)), rounded or in parts, as all but the floats
     float* logits;        // [class_block][stride]
-    Bfloat16* gradient;   // [class_block][stride]: of the logits
-    Bfloat16* transposed; // [stride][class_block]: the same
-    Bfloat16* pairs;      // [block of 16 units][class_block / 2][16][2]: weights, packed
+    Bfloat16* gradient;   // (class_block, stride): of the logits
+    Bfloat16* transposed; // (stride, class_block): the same
+    Bfloat16* pairs;      // (class_block, H): weights, packed in blocks of columns
     float* sums;          // [class_block][vectors(H) · 16]
     float* biases;        // [class_block][16]
 
     OutputScratch(Allocator& memory, int64_t stride, int64_t H) {
-        weights = memory.array<Bfloat16>(class_block * depth32(H));
+        weights = memory.array<Bfloat16>(class_block * depth32(H) * parts);
         logits = memory.floats(class_block * stride);
-        gradient = memory.array<Bfloat16>(class_block * stride);
-        transposed = memory.array<Bfloat16>(class_block * stride);
-        pairs = memory.array<Bfloat16>(class_block * vectors(H) * 16);
+        gradient = memory.array<Bfloat16>(class_block * stride * parts);
+        transposed = memory.array<Bfloat16>(class_block * stride * parts);
+        pairs = memory.array<Bfloat16>(class_block * vectors(H) * 16 * parts);
         sums = memory.floats(class_block * vectors(H) * 16);
         biases = memory.floats(class_block * 16);
     }
@@ -54,29 +71,22 @@ inline int64_t output_scratch(int64_t stride, int64_t H) {
     return memory.used(nullptr);
 }
 
-UNSPOOL_INLINE Vec widened(const Bfloat16* from) {
-    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-}
-UNSPOOL_INLINE void store_rounded(Bfloat16* to, Vec x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), Halves(x).part[0]);
-}
-
 // ------------------------------------------------------------------ logits
 
 inline void logits(const Positions& p, int64_t begin, int64_t end, float* scratch) {
     Allocator memory(scratch);
     const OutputScratch own(memory, p.stride, p.H);
     const Tiles tiles;
-    Bfloat16* const kept = reinterpret_cast<Bfloat16*>(p.exponentials);
+    KeptNumber* const kept = reinterpret_cast<KeptNumber*>(p.exponentials);
     for (int64_t block = begin; block < end; ++block) {
         const int64_t first = block * class_block;
         const int64_t count = p.V - first < class_block ? p.V - first : class_block;
         for (int64_t c = 0; c < whole_tiles(count); ++c)
             round_row(p.weight + (first + c) * p.H, c < count ? p.H : 0,
-                      own.weights + c * depth32(p.H), depth32(p.H));
-        multiply({own.weights, depth32(p.H), whole_tiles(count), depth32(p.H),
-                  reinterpret_cast<const Bfloat16*>(p.columns), depth32(p.H) * 16, own.logits,
-                  p.stride},
+                      own.weights + c * depth32(p.H) * parts, depth32(p.H));
+        multiply({own.weights, depth32(p.H) * parts, whole_tiles(count), depth32(p.H),
+                  reinterpret_cast<const Bfloat16*>(p.columns), depth32(p.H) * 16 * parts,
+                  own.logits, p.stride},
                  p.stride / 16);
         for (int64_t n = 0; n < p.stride; n += W)
             summarise(p, block, first, count, own.logits + n, p.stride, n, [&](int64_t c, Vec e) {
@@ -96,7 +106,7 @@ struct LogitGradient {
 
     Vec at(int64_t c, int64_t n, Vec scale) const {
         if (c >= count) return Vec{};
-        const Bfloat16* kept = reinterpret_cast<const Bfloat16*>(p.exponentials);
+        const KeptNumber* kept = reinterpret_cast<const KeptNumber*>(p.exponentials);
         return widened(kept + (first + c) * p.stride + n) * scale - share_of_all(p);
     }
 
@@ -114,21 +124,25 @@ struct LogitGradient {
     void form_tile(int64_t c, int64_t n) const {
         const Vec scale = load(p.sums + block * p.stride + n);
         const __mmask16 valid = n < p.N ? ::unspool::UNSPOOL_LEVEL::first(p.N - n) : 0;
-        __m512i m[16];
+        __m512i m[parts][16];
         for (int64_t i = 0; i < 16; ++i) {
             Vec both[2];
             for (int64_t j = 0; j < 2; ++j) {
                 const int64_t k = c + 2 * i + j;
                 const Vec g = (Vec)_mm512_maskz_mov_ps(valid, (__m512)at(k, n, scale));
                 both[j] = g;
-                store_rounded(to.gradient + k * p.stride + n, g);
+                store_halves(to.gradient + k * p.stride * parts, n, g);
                 store(to.biases + k * 16, load(to.biases + k * 16) + g);
             }
-            m[i] = Pairs(both[0], both[1]).part[0];
+            const Pairs pairs(both[0], both[1]);
+            for (int part = 0; part < parts; ++part) m[part][i] = pairs.part[part];
         }
-        transpose16(m);
-        for (int64_t j = 0; j < 16; ++j)
-            _mm512_storeu_si512(to.transposed + (n + j) * class_block + c, m[j]);
+        for (int part = 0; part < parts; ++part) {
+            transpose16(m[part]);
+            for (int64_t j = 0; j < 16; ++j)
+                _mm512_storeu_si512(
+                    to.transposed + ((n + j) * class_block + c) * parts + part * 32, m[part][j]);
+        }
     }
 
     // A target's own, from its logit: what is left of a probability near one would drown in rounding.
@@ -137,10 +151,13 @@ struct LogitGradient {
             at(c, n / 16 * 16, load(p.sums + block * p.stride + n / 16 * 16))[n % 16];
         const float probability = exp(broadcast(p.target[n] - p.maximum[n]))[0] / p.denominator[n];
         const float after = p.scale * probability - share_of_all(p) - share_of_target(p);
-        Bfloat16 rounded_after[16];
-        store_rounded(rounded_after, broadcast(after));
-        to.gradient[c * p.stride + n] = rounded_after[0];
-        to.transposed[n * class_block + c] = rounded_after[0];
+        const Halves halves(broadcast(after));
+        for (int part = 0; part < parts; ++part) {
+            const auto half = Bfloat16(_mm256_extract_epi16(halves.part[part], 0));
+            to.gradient[c * p.stride * parts + n / 32 * 32 * parts + part * 32 + n % 32] = half;
+            to.transposed[n * class_block * parts + c / 32 * 32 * parts + part * 32 + c % 32] =
+                half;
+        }
         to.biases[c * 16] += after - before;
     }
 };
@@ -149,8 +166,8 @@ inline void add_weight_gradient(const Positions& p, const OutputScratch& own, in
                                 float* d_weight, bool add) {
     const int64_t width = vectors(p.H) * 16;
     const bool fits = p.H % 16 == 0 && count % 16 == 0;  // in whole tiles
-    HalfProduct product{own.gradient, p.stride, whole_tiles(count), depth32(p.N),
-                        reinterpret_cast<const Bfloat16*>(p.rows), 16 * p.stride,
+    HalfProduct product{own.gradient, p.stride * parts, whole_tiles(count), depth32(p.N),
+                        reinterpret_cast<const Bfloat16*>(p.rows), 16 * p.stride * parts,
                         fits ? d_weight : own.sums, width, fits && add};
     multiply(product, vectors(p.H));
     if (fits) return;
@@ -169,10 +186,10 @@ inline void add_hidden_gradient(const Positions& p, const OutputScratch& own, co
             auto row = [&](int64_t i) {
                 return i < count ? load_first(weight + i * p.H + v * W, p.H - v * W) : Vec{};
             };
-            store_pairs(own.pairs + v * 16 * class_block, c, {row(c), row(c + 1)});
+            store_pairs(own.pairs + v * 16 * class_block * parts, c, {row(c), row(c + 1)});
         }
-    multiply({own.transposed, class_block, whole_tiles(p.N), depth32(count), own.pairs,
-              16 * class_block, d_hidden, vectors(p.H) * 16, add},
+    multiply({own.transposed, class_block * parts, whole_tiles(p.N), depth32(count), own.pairs,
+              16 * class_block * parts, d_hidden, vectors(p.H) * 16, add},
              vectors(p.H));
 }
 

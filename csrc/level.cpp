@@ -6,17 +6,12 @@
 #include "peak.h"
 #include "step.h"
 #if defined(UNSPOOL_BF16)
+#include "half_output_layer.h"
 #include "half_weight_gradient.h"
 #else
-#include "weight_gradient.h"
-#endif
-#if defined(UNSPOOL_BF16) && !defined(UNSPOOL_PARTS)
-#include "half_output_layer.h"
-#else
-#include "single_output_layer.h"
-#endif
-#if !defined(UNSPOOL_BF16)
 #include "decoder_step.h"
+#include "single_output_layer.h"
+#include "weight_gradient.h"
 #endif
 
 #define UNSPOOL_STRING(x) #x

@@ -7,7 +7,7 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
-#if defined(UNSPOOL_BF16) && !defined(UNSPOOL_PARTS)
+#if defined(UNSPOOL_BF16)
 constexpr int64_t class_block = 256;
 #else
 constexpr int64_t class_block = 128;

@@ -34,8 +34,8 @@ def names() -> tuple[str, ...]:
     -------
     tuple of str
         ``"portable"``, and as far as the processor has the instructions ``"avx2"``, ``"avx512"``
-        and ``"amx"``, or ``"neon"``. Empty where there is no native module, or where torch's OpenMP threads,
-        which the kernels work on, are not found; a warning says so once.
+        and ``"amx"``, or ``"neon"``. Empty where there is no native module, or where torch's
+        OpenMP threads, which the kernels work on, are not found; a warning says so once.
     """
     if native.absence() is not None:
         return ()
@@ -81,9 +81,9 @@ def kernel() -> str:
     -------
     str
         A native kernel of :func:`names`: ``"amx"``, ``"avx512"``, ``"avx2"``, ``"neon"`` or
-        ``"portable"``, or one of :func:`half_names` for use under ``torch.autocast``; ``"torch"``, torch's own
-        kernels; or ``"reference"``, the plain-torch twin of :mod:`unspool.nn.reference`, slow and
-        differentiable any number of times.
+        ``"portable"``, or one of :func:`half_names` for use under ``torch.autocast``; ``"torch"``,
+        torch's own kernels; or ``"reference"``, the plain-torch twin of
+        :mod:`unspool.nn.reference`, slow and differentiable any number of times.
 
     Raises
     ------
