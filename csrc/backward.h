@@ -7,6 +7,12 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
+#if defined(UNSPOOL_BF16)
+constexpr int64_t highest_tile = whole_tiles(1);
+#else
+constexpr int64_t highest_tile = 1;  // there are none
+#endif
+
 // to = (to, where `add` says so) + rows · panels, R rows and V vectors of the columns.
 struct Product {
     const float* const* rows;
@@ -19,6 +25,7 @@ struct Product {
     // panel is to be asked for instead.
     const float* const* ahead = nullptr;
     float* scratch = nullptr;  // product_scratch(...) floats
+    int64_t tile_height = highest_tile;
 
     template <int V>
     struct Tile {
@@ -62,7 +69,7 @@ struct ProductScratch {
     float* sums;
 
     ProductScratch(Allocator& memory, int64_t depth, int64_t columns, int64_t count) {
-        rows = memory.array<Bfloat16>(whole_tiles(count) * depth32(depth) * parts);
+        rows = memory.array<Bfloat16>(whole_tiles(count) * row_stride(depth32(depth)));
         sums = memory.floats(whole_tiles(count) * vectors(columns) * W);
     }
 };
@@ -74,7 +81,7 @@ inline int64_t product_scratch(int64_t depth, int64_t columns, int64_t count) {
 }
 
 inline void multiply(const Product& p, int64_t count) {
-    const int64_t depth = p.length * p.runs, stride = depth32(depth) * parts;
+    const int64_t depth = p.length * p.runs, stride = row_stride(depth32(depth));
     const int64_t blocks = vectors(p.columns), width = blocks * W;
     Allocator memory(p.scratch);
     const ProductScratch scratch(memory, depth, p.columns, count);
@@ -85,8 +92,10 @@ inline void multiply(const Product& p, int64_t count) {
                 store_halves(to, run * p.length + k, load(p.rows[i] + run * p.stride + k));
         for (int64_t k = depth; k < depth32(depth); k += W) store_halves(to, k, Vec{});
     }
-    multiply({scratch.rows, stride, whole_tiles(count), depth32(depth),
-              reinterpret_cast<const Bfloat16*>(p.panels), stride * 16, scratch.sums, width},
+    multiply({scratch.rows, stride, padded(count, p.tile_height), depth32(depth),
+              reinterpret_cast<const Bfloat16*>(p.panels), depth32(depth) * 16 * parts, scratch.sums,
+              width, false,
+              p.tile_height},
              blocks);
     for (int64_t i = 0; i < count; ++i)
         for (int64_t column = 0; column < p.columns; column += W) {
@@ -202,7 +211,10 @@ void backward_as(const Backward& job) {
     // Panels of the columns from the first unit of this thread on.
     const float* const panels = job.panels + job.units.begin * W * run.length * run.runs;
 #if defined(UNSPOOL_BF16)
-    const Tiles tiles;
+    const int64_t height = tile_height(n);
+    const Tiles tiles(height);
+#else
+    constexpr int64_t height = highest_tile;
 #endif
 
     float* const d_h = job.units.shared ? job.units.shared : scratch.d_h;
@@ -254,7 +266,8 @@ void backward_as(const Backward& job) {
         if (job.units.wait) job.units.wait();
         if (s > 0 || job.d_h0)
             multiply({scratch.d_gates, scratch.to, panels, end - begin, run.length, run.runs,
-                      run.stride, gru, saves && s > 0 ? scratch.ahead : nullptr, scratch.product},
+                      run.stride, gru, saves && s > 0 ? scratch.ahead : nullptr, scratch.product,
+                      height},
                      active);
     }
     for (int64_t i = 0; i < n; ++i) {

@@ -26,6 +26,9 @@ constexpr int parts = 1;
 #endif
 
 constexpr int64_t depth32(int64_t count) { return (count + 31) / 32 * 32; }
+// From row to row of so many numbers, a multiple of 32: an odd number of a cache's lines, for rows a
+// power of two apart would all compete for the same few of its places.
+constexpr int64_t row_stride(int64_t depth) { return (depth / 32 * parts | 1) * 32; }
 constexpr int64_t whole_tiles(int64_t rows) {
     return UNSPOOL_BF16 == 2 ? (rows + 15) / 16 * 16 : rows;
 }
@@ -34,20 +37,36 @@ UNSPOOL_INLINE Vec widened(__m256i half) {
     return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
 }
 
+// 16 numbers in parts, each in the upper half of 32 bits.
+struct Parts {
+    __m512i part[parts];
+
+    UNSPOOL_INLINE explicit Parts(Vec x) {
+        // Infinity, which has no parts, becomes the greatest number that has; NaN stays NaN.
+        const __m512 most = _mm512_set1_ps(3.3895314e38f);
+        x = (Vec)_mm512_min_ps(most, _mm512_max_ps(-most, (__m512)x));
+#pragma GCC unroll 3
+        for (int p = 0; p < parts; ++p) {
+            // Rounded to eight bits, but for the last part, which has no more than these.
+            const Ints bits = p + 1 < parts ? (Ints)x + 0x8000 : (Ints)x;
+            part[p] = (__m512i)(bits & ~0xffff);
+            x -= (Vec)part[p];
+        }
+    }
+};
+
 // 16 numbers, rounded or in parts.
 struct Halves {
     __m256i part[parts];
 
     UNSPOOL_INLINE explicit Halves(Vec x) {
-        if (parts > 1) {
-            // Infinity, which has no parts, becomes the greatest number that has.
-            const __m512 most = _mm512_set1_ps(3.3895314e38f);
-            x = (Vec)_mm512_min_ps(most, _mm512_max_ps(-most, (__m512)x));  // NaN stays NaN
-        }
+        if constexpr (parts == 1) {
+            part[0] = (__m256i)_mm512_cvtneps_pbh((__m512)x);
+        } else {
+            const Parts in(x);
 #pragma GCC unroll 3
-        for (int p = 0; p < parts; ++p) {
-            part[p] = (__m256i)_mm512_cvtneps_pbh((__m512)x);
-            x -= widened(part[p]);
+            for (int p = 0; p < parts; ++p)
+                part[p] = _mm512_cvtepi32_epi16(_mm512_srli_epi32(in.part[p], 16));
         }
     }
 };
@@ -72,12 +91,17 @@ struct Pairs {
     __m512i part[parts];
 
     UNSPOOL_INLINE Pairs(Vec first, Vec second) {
-        const Halves low(first), high(second);
+        if constexpr (parts == 1) {
+            const Halves low(first), high(second);
+            part[0] = _mm512_or_si512(
+                _mm512_cvtepu16_epi32(low.part[0]),
+                _mm512_slli_epi32(_mm512_cvtepu16_epi32(high.part[0]), 16));
+        } else {
+            const Parts low(first), high(second);
 #pragma GCC unroll 3
-        for (int p = 0; p < parts; ++p)
-            part[p] = _mm512_or_si512(
-                _mm512_cvtepu16_epi32(low.part[p]),
-                _mm512_slli_epi32(_mm512_cvtepu16_epi32(high.part[p]), 16));
+            for (int p = 0; p < parts; ++p)
+                part[p] = _mm512_or_si512(_mm512_srli_epi32(low.part[p], 16), high.part[p]);
+        }
     }
 };
 
@@ -99,14 +123,23 @@ struct HalfProduct {
     int64_t b_stride;  // from block to block
     float* c;
     int64_t c_stride;
-    bool add = false;  // to what C holds
+    bool add = false;     // to what C holds
+    int64_t height = 16;  // of the tiles of A and C, as `Tiles` was told
 };
 
 #if UNSPOOL_BF16 == 2
 
-// The shapes of AMX's tiles belong to the state of a thread: set for as long as an object lives.
+// A product takes as long as its tiles are high: so many rows make tiles that are as few as can be, and
+// alike.
+constexpr int64_t tile_height(int64_t rows) {
+    const int64_t tiles = rows > 16 ? (rows + 15) / 16 : 1;
+    return rows > 0 ? (rows + tiles - 1) / tiles : 1;
+}
+
+// The shapes of AMX's tiles belong to the state of a thread: set for as long as an object lives. Tiles
+// 0 to 3 are of C, 4 and 5 of A, 6 and 7 of B.
 struct Tiles {
-    Tiles() {
+    explicit Tiles(int64_t height = 16) {
         struct alignas(64) {
             uint8_t palette = 1, start_row = 0, reserved[14] = {};
             uint16_t bytes[16] = {};
@@ -114,7 +147,7 @@ struct Tiles {
         } shapes;
         for (int i = 0; i < 8; ++i) {
             shapes.bytes[i] = 64;
-            shapes.rows[i] = 16;
+            shapes.rows[i] = uint8_t(i < 6 ? height : 16);
         }
         // GCC takes it that only eight bytes are read, and would leave out the others.
         __asm__ volatile("" : : "r"(&shapes) : "memory");
@@ -124,72 +157,225 @@ struct Tiles {
     Tiles(const Tiles&) = delete;
 };
 
-// R times 16 rows and V blocks of columns, each 1 or 2: sums in tiles 0 to 3, a in 4 and 5, b in 6
-// and 7.
-template <int R, int V>
-inline void multiply_tiles(const HalfProduct& p, int64_t row, int64_t block) {
-    const Bfloat16* a = p.a + row * p.a_stride;
-    const Bfloat16* b = p.b + block * p.b_stride;
-    const int64_t a_bytes = p.a_stride * 2, c_bytes = p.c_stride * 4;
-    float* c = p.c + row * p.c_stride + block * 16;
-    if (p.add) {
-        _tile_loadd(0, c, c_bytes);
-        if (V == 2) _tile_loadd(1, c + 16, c_bytes);
-        if (R == 2) _tile_loadd(2, c + 16 * p.c_stride, c_bytes);
-        if (R == 2 && V == 2) _tile_loadd(3, c + 16 * p.c_stride + 16, c_bytes);
-    } else {
-        _tile_zero(0);
-        if (V == 2) _tile_zero(1);
-        if (R == 2) _tile_zero(2);
-        if (R == 2 && V == 2) _tile_zero(3);
+// Where tiles of a product lie: the i-th from some row and block of columns on.
+struct TilesAt {
+    const HalfProduct& p;
+    const Bfloat16 *a, *b;
+    float* c;
+
+    TilesAt(const HalfProduct& product, int64_t row, int64_t block)
+        : p(product),
+          a(product.a + row * product.a_stride),
+          b(product.b + block * product.b_stride),
+          c(product.c + row * product.c_stride + block * 16) {}
+
+    const Bfloat16* a_at(int64_t tile, int part) const {
+        return a + tile * p.height * p.a_stride + part * 32;
     }
+    const Bfloat16* b_at(int64_t block, int part) const {
+        return b + block * p.b_stride + part * 512;
+    }
+    float* c_at(int64_t tile, int64_t block) const {
+        return c + tile * p.height * p.c_stride + block * 16;
+    }
+    void advance() {  // by 32 of the numbers that are summed over
+        a += 32 * parts;
+        b += 512 * parts;
+    }
+};
+
+// The intrinsics take a tile's number as it is written.
+#define UNSPOOL_LOAD_A(tile, i, part) _tile_loadd(tile, at.a_at(i, part), p.a_stride * 2)
+#define UNSPOOL_LOAD_B(tile, i, part) _tile_loadd(tile, at.b_at(i, part), 64)
+#define UNSPOOL_START(tile, row, block)                              \
+    {                                                                \
+        if (p.add) {                                                 \
+            _tile_loadd(tile, at.c_at(row, block), p.c_stride * 4);  \
+        } else {                                                     \
+            _tile_zero(tile);                                        \
+        }                                                            \
+    }
+#define UNSPOOL_FINISH(tile, row, block) _tile_stored(tile, at.c_at(row, block), p.c_stride * 4)
+
+// Two tiles of rows and two blocks of columns.
+inline void multiply_square(const HalfProduct& p, int64_t row, int64_t block) {
+    TilesAt at(p, row, block);
+    UNSPOOL_START(0, 0, 0)
+    UNSPOOL_START(1, 0, 1)
+    UNSPOOL_START(2, 1, 0)
+    UNSPOOL_START(3, 1, 1)
     auto load_a = [&](int part) {
-        _tile_loadd(4, a + part * 32, a_bytes);
-        if (R == 2) _tile_loadd(5, a + 16 * p.a_stride + part * 32, a_bytes);
+        UNSPOOL_LOAD_A(4, 0, part);
+        UNSPOOL_LOAD_A(5, 1, part);
     };
     auto load_b = [&](int part) {
-        _tile_loadd(6, b + part * 512, 64);
-        if (V == 2) _tile_loadd(7, b + p.b_stride + part * 512, 64);
+        UNSPOOL_LOAD_B(6, 0, part);
+        UNSPOOL_LOAD_B(7, 1, part);
     };
     auto multiply = [] {
         _tile_dpbf16ps(0, 4, 6);
-        if (V == 2) _tile_dpbf16ps(1, 4, 7);
-        if (R == 2) _tile_dpbf16ps(2, 5, 6);
-        if (R == 2 && V == 2) _tile_dpbf16ps(3, 5, 7);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
     };
-    for (int64_t k = 0; k < p.depth; k += 32, a += 32 * parts, b += 512 * parts) {
+    for (int64_t k = 0; k < p.depth; k += 32, at.advance()) {
         load_a(0);
         load_b(parts - 1);
         multiply();
         if (parts == 1) continue;
-        // Small products first, and one side alone changes from each to the next.
+        // One side alone changes from each to the next.
         load_b(1), multiply();
         load_a(1), multiply();
         load_b(0), multiply();
         load_a(2), multiply();
         load_a(0), multiply();
     }
-    _tile_stored(0, c, c_bytes);
-    if (V == 2) _tile_stored(1, c + 16, c_bytes);
-    if (R == 2) _tile_stored(2, c + 16 * p.c_stride, c_bytes);
-    if (R == 2 && V == 2) _tile_stored(3, c + 16 * p.c_stride + 16, c_bytes);
+    UNSPOOL_FINISH(0, 0, 0);
+    UNSPOOL_FINISH(1, 0, 1);
+    UNSPOOL_FINISH(2, 1, 0);
+    UNSPOOL_FINISH(3, 1, 1);
+}
+
+// One tile of rows and V blocks of columns: sums enough for none to wait for the product before.
+template <int V>
+inline void multiply_row(const HalfProduct& p, int64_t row, int64_t block) {
+    TilesAt at(p, row, block);
+#define UNSPOOL_EACH(DO)  \
+    {                     \
+        DO(0)             \
+        if (V > 1) DO(1)  \
+        if (V > 2) DO(2)  \
+        if (V > 3) DO(3)  \
+    }
+#define UNSPOOL_DO(v) UNSPOOL_START(v, 0, v)
+    UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+    for (int64_t k = 0; k < p.depth; k += 32, at.advance()) {
+        UNSPOOL_LOAD_A(4, 0, 0);
+        if (parts > 1) {
+            UNSPOOL_LOAD_A(5, 0, 1);
+#define UNSPOOL_DO(v)           \
+    {                           \
+        UNSPOOL_LOAD_B(6, v, 2); \
+        _tile_dpbf16ps(v, 4, 6); \
+        UNSPOOL_LOAD_B(7, v, 1); \
+        _tile_dpbf16ps(v, 4, 7); \
+        _tile_dpbf16ps(v, 5, 7); \
+    }
+            UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+#define UNSPOOL_DO(v)           \
+    {                           \
+        UNSPOOL_LOAD_B(6, v, 0); \
+        _tile_dpbf16ps(v, 4, 6); \
+        _tile_dpbf16ps(v, 5, 6); \
+    }
+            UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+        }
+        if (parts > 1) UNSPOOL_LOAD_A(4, 0, 2);
+#define UNSPOOL_DO(v)           \
+    {                           \
+        UNSPOOL_LOAD_B(7, v, 0); \
+        _tile_dpbf16ps(v, 4, 7); \
+    }
+        UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+    }
+#define UNSPOOL_DO(v) UNSPOOL_FINISH(v, 0, v);
+    UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+}
+
+// The same the other way: R tiles of rows and one block of columns.
+template <int V>
+inline void multiply_column(const HalfProduct& p, int64_t row, int64_t block) {
+    TilesAt at(p, row, block);
+#define UNSPOOL_DO(r) UNSPOOL_START(r, r, 0)
+    UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+    for (int64_t k = 0; k < p.depth; k += 32, at.advance()) {
+        UNSPOOL_LOAD_B(6, 0, 0);
+        if (parts > 1) {
+            UNSPOOL_LOAD_B(7, 0, 1);
+#define UNSPOOL_DO(r)           \
+    {                           \
+        UNSPOOL_LOAD_A(4, r, 2); \
+        _tile_dpbf16ps(r, 4, 6); \
+        UNSPOOL_LOAD_A(5, r, 1); \
+        _tile_dpbf16ps(r, 5, 6); \
+        _tile_dpbf16ps(r, 5, 7); \
+    }
+            UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+#define UNSPOOL_DO(r)           \
+    {                           \
+        UNSPOOL_LOAD_A(4, r, 0); \
+        _tile_dpbf16ps(r, 4, 6); \
+        _tile_dpbf16ps(r, 4, 7); \
+    }
+            UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+        }
+        if (parts > 1) UNSPOOL_LOAD_B(6, 0, 2);
+#define UNSPOOL_DO(r)           \
+    {                           \
+        UNSPOOL_LOAD_A(5, r, 0); \
+        _tile_dpbf16ps(r, 5, 6); \
+    }
+        UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+    }
+#define UNSPOOL_DO(r) UNSPOOL_FINISH(r, r, 0);
+    UNSPOOL_EACH(UNSPOOL_DO)
+#undef UNSPOOL_DO
+#undef UNSPOOL_EACH
+}
+#undef UNSPOOL_LOAD_A
+#undef UNSPOOL_LOAD_B
+#undef UNSPOOL_START
+#undef UNSPOOL_FINISH
+
+inline void multiply_in_row(const HalfProduct& p, int64_t row, int64_t blocks) {
+    int64_t block = 0;
+    for (; block + 4 <= blocks; block += 4) multiply_row<4>(p, row, block);
+    if (blocks - block == 3) multiply_row<3>(p, row, block);
+    if (blocks - block == 2) multiply_row<2>(p, row, block);
+    if (blocks - block == 1) multiply_row<1>(p, row, block);
+}
+
+inline void multiply_in_column(const HalfProduct& p, int64_t block) {
+    const int64_t rows = p.rows, height = p.height;
+    int64_t row = 0;
+    for (; row + 4 * height <= rows; row += 4 * height) multiply_column<4>(p, row, block);
+    if (rows - row == 3 * height) multiply_column<3>(p, row, block);
+    if (rows - row == 2 * height) multiply_column<2>(p, row, block);
+    if (rows - row == height) multiply_column<1>(p, row, block);
 }
 
 inline void multiply(const HalfProduct& p, int64_t blocks) {
-    for (int64_t block = 0; block < blocks; block += 2)
-        for (int64_t row = 0; row < p.rows; row += 32) {
-            const bool two_rows = row + 32 <= p.rows, two_blocks = block + 2 <= blocks;
-            if (two_rows && two_blocks) multiply_tiles<2, 2>(p, row, block);
-            if (two_rows && !two_blocks) multiply_tiles<2, 1>(p, row, block);
-            if (!two_rows && two_blocks) multiply_tiles<1, 2>(p, row, block);
-            if (!two_rows && !two_blocks) multiply_tiles<1, 1>(p, row, block);
+    if (p.rows == p.height) return multiply_in_row(p, 0, blocks);
+    const int64_t pairs = p.rows / (2 * p.height) * 2 * p.height;  // rows of tiles that make pairs
+    for (int64_t block = 0; block + 2 <= blocks; block += 2)
+        for (int64_t k = 0; k < p.depth; k += 128) {
+            HalfProduct part = p;
+            part.a += k * parts;
+            part.b += k * 16 * parts;
+            part.depth = p.depth - k < 128 ? p.depth - k : 128;
+            part.add = p.add || k > 0;
+            for (int64_t row = 0; row < pairs; row += 2 * p.height)
+                multiply_square(part, row, block);
         }
+    if (pairs < p.rows) multiply_in_row(p, pairs, blocks / 2 * 2);
+    if (blocks % 2 != 0) multiply_in_column(p, blocks - 1);
 }
 
 #else
 
+constexpr int64_t tile_height(int64_t) { return 1; }
+
 struct Tiles {  // nothing to set
-    Tiles() {}
+    explicit Tiles(int64_t = 16) {}
     ~Tiles() {}
 };
 

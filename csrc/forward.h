@@ -27,6 +27,7 @@ struct ForwardStep {
     Bfloat16* half_after;  // gets the new h
     int64_t half_stride;
     float* half_sums;      // place for the sums of four vectors of units
+    int64_t tile_height;
 #endif
     int64_t Hp;
 };
@@ -136,8 +137,10 @@ inline void half_multiply(const ForwardStep& step, int64_t first, int64_t depth,
                           int64_t blocks, float* sums, int64_t stride) {
     const int64_t size = gate_block(step.job->K, step.job->H);
     const Bfloat16* panels = reinterpret_cast<const Bfloat16*>(step.job->panels);
-    multiply({step.half_before + first * parts, step.half_stride, whole_tiles(step.active), depth,
-              panels + block * size + first * 16 * parts, size, sums, stride},
+    multiply({step.half_before + first * parts, step.half_stride,
+              padded(step.active, step.tile_height), depth,
+              panels + block * size + first * 16 * parts, size, sums, stride, false,
+              step.tile_height},
              blocks);
 }
 
@@ -310,8 +313,8 @@ struct ForwardScratch {
         const int64_t Hp = vectors(H) * W;
 #if defined(UNSPOOL_BF16)
         for (auto& rows : half)
-            rows = memory.array<Bfloat16>(whole_tiles(sequences) * (depth32(K) + depth32(H)) *
-                                          parts);
+            rows = memory.array<Bfloat16>(whole_tiles(sequences) *
+                                          row_stride(depth32(K) + depth32(H)));
         half_sums = memory.floats(whole_tiles(sequences) * 6 * 16);
 #else
         (void)K;
@@ -375,8 +378,8 @@ void forward_as(const Forward& job) {
     };
 
 #if defined(UNSPOOL_BF16)
-    const Tiles tiles;
-    const int64_t half_stride = (depth32(job.K) + depth32(H)) * parts;
+    const Tiles tiles(tile_height(n));
+    const int64_t half_stride = row_stride(depth32(job.K) + depth32(H));
     for (int64_t i = 0; i < n; ++i)
         for (Bfloat16* rows : scratch.half)
             round_row(h[0] + i * Hp, H, rows + i * half_stride + depth32(job.K) * parts,
@@ -432,6 +435,7 @@ void forward_as(const Forward& job) {
         step.half_after = scratch.half[1 - s % 2];
         step.half_stride = half_stride;
         step.half_sums = scratch.half_sums;
+        step.tile_height = tile_height(n);
         for (int64_t i = 0; i < active; ++i)
             round_row(scratch.input[i], job.K, step.half_before + i * half_stride, depth32(job.K));
 #endif
