@@ -197,6 +197,9 @@ struct TilesAt {
     }
 #define UNSPOOL_FINISH(tile, row, block) _tile_stored(tile, at.c_at(row, block), p.c_stride * 4)
 
+// Whatever shape a sum is part of, its products of parts come in one order, which gives the same bits:
+// x₀y₂, x₀y₁, x₁y₁, x₁y₀, x₀y₀, x₂y₀. One side alone changes from each to the next.
+
 // Two tiles of rows and two blocks of columns.
 inline void multiply_square(const HalfProduct& p, int64_t row, int64_t block) {
     TilesAt at(p, row, block);
@@ -219,16 +222,13 @@ inline void multiply_square(const HalfProduct& p, int64_t row, int64_t block) {
         _tile_dpbf16ps(3, 5, 7);
     };
     for (int64_t k = 0; k < p.depth; k += 32, at.advance()) {
-        load_a(0);
-        load_b(parts - 1);
-        multiply();
+        load_a(0), load_b(parts - 1), multiply();
         if (parts == 1) continue;
-        // One side alone changes from each to the next.
         load_b(1), multiply();
         load_a(1), multiply();
         load_b(0), multiply();
-        load_a(2), multiply();
         load_a(0), multiply();
+        load_a(2), multiply();
     }
     UNSPOOL_FINISH(0, 0, 0);
     UNSPOOL_FINISH(1, 0, 1);
@@ -252,8 +252,8 @@ inline void multiply_row(const HalfProduct& p, int64_t row, int64_t block) {
 #undef UNSPOOL_DO
     for (int64_t k = 0; k < p.depth; k += 32, at.advance()) {
         UNSPOOL_LOAD_A(4, 0, 0);
+        UNSPOOL_LOAD_A(5, 0, parts > 1 ? 1 : 0);
         if (parts > 1) {
-            UNSPOOL_LOAD_A(5, 0, 1);
 #define UNSPOOL_DO(v)           \
     {                           \
         UNSPOOL_LOAD_B(6, v, 2); \
@@ -267,17 +267,17 @@ inline void multiply_row(const HalfProduct& p, int64_t row, int64_t block) {
 #define UNSPOOL_DO(v)           \
     {                           \
         UNSPOOL_LOAD_B(6, v, 0); \
-        _tile_dpbf16ps(v, 4, 6); \
         _tile_dpbf16ps(v, 5, 6); \
+        _tile_dpbf16ps(v, 4, 6); \
     }
             UNSPOOL_EACH(UNSPOOL_DO)
 #undef UNSPOOL_DO
         }
-        if (parts > 1) UNSPOOL_LOAD_A(4, 0, 2);
+        if (parts > 1) UNSPOOL_LOAD_A(5, 0, 2);
 #define UNSPOOL_DO(v)           \
     {                           \
         UNSPOOL_LOAD_B(7, v, 0); \
-        _tile_dpbf16ps(v, 4, 7); \
+        _tile_dpbf16ps(v, 5, 7); \
     }
         UNSPOOL_EACH(UNSPOOL_DO)
 #undef UNSPOOL_DO
@@ -295,32 +295,26 @@ inline void multiply_column(const HalfProduct& p, int64_t row, int64_t block) {
     UNSPOOL_EACH(UNSPOOL_DO)
 #undef UNSPOOL_DO
     for (int64_t k = 0; k < p.depth; k += 32, at.advance()) {
-        UNSPOOL_LOAD_B(6, 0, 0);
-        if (parts > 1) {
-            UNSPOOL_LOAD_B(7, 0, 1);
-#define UNSPOOL_DO(r)           \
-    {                           \
-        UNSPOOL_LOAD_A(4, r, 2); \
-        _tile_dpbf16ps(r, 4, 6); \
-        UNSPOOL_LOAD_A(5, r, 1); \
-        _tile_dpbf16ps(r, 5, 6); \
-        _tile_dpbf16ps(r, 5, 7); \
-    }
-            UNSPOOL_EACH(UNSPOOL_DO)
-#undef UNSPOOL_DO
+        UNSPOOL_LOAD_B(6, 0, parts - 1);
 #define UNSPOOL_DO(r)           \
     {                           \
         UNSPOOL_LOAD_A(4, r, 0); \
         _tile_dpbf16ps(r, 4, 6); \
-        _tile_dpbf16ps(r, 4, 7); \
     }
-            UNSPOOL_EACH(UNSPOOL_DO)
+        UNSPOOL_EACH(UNSPOOL_DO)
 #undef UNSPOOL_DO
-        }
-        if (parts > 1) UNSPOOL_LOAD_B(6, 0, 2);
+        if (parts == 1) continue;
+        UNSPOOL_LOAD_B(7, 0, 1);
+        UNSPOOL_LOAD_B(6, 0, 0);
 #define UNSPOOL_DO(r)           \
     {                           \
-        UNSPOOL_LOAD_A(5, r, 0); \
+        UNSPOOL_LOAD_A(4, r, 0); \
+        UNSPOOL_LOAD_A(5, r, 1); \
+        _tile_dpbf16ps(r, 4, 7); \
+        _tile_dpbf16ps(r, 5, 7); \
+        _tile_dpbf16ps(r, 5, 6); \
+        _tile_dpbf16ps(r, 4, 6); \
+        UNSPOOL_LOAD_A(5, r, 2); \
         _tile_dpbf16ps(r, 5, 6); \
     }
         UNSPOOL_EACH(UNSPOOL_DO)
