@@ -80,29 +80,40 @@ inline int64_t product_scratch(int64_t depth, int64_t columns, int64_t count) {
     return memory.used(nullptr);
 }
 
-inline void multiply(const Product& p, int64_t count) {
-    const int64_t depth = p.length * p.runs, stride = row_stride(depth32(depth));
-    const int64_t blocks = vectors(p.columns), width = blocks * W;
-    Allocator memory(p.scratch);
-    const ProductScratch scratch(memory, depth, p.columns, count);
-    for (int64_t i = 0; i < count; ++i) {
-        Bfloat16* const to = scratch.rows + i * stride;
-        for (int64_t run = 0; run < p.runs; ++run)
-            for (int64_t k = 0; k < p.length; k += W)
-                store_halves(to, run * p.length + k, load(p.rows[i] + run * p.stride + k));
+// Rounds the runs [begin, end) of a row, and zeros what its last tile has beyond the last of them.
+inline void round_runs(const Product& p, const float* row, int64_t begin, int64_t end,
+                       Bfloat16* to) {
+    for (int64_t run = begin; run < end; ++run)
+        for (int64_t k = 0; k < p.length; k += W)
+            store_halves(to, run * p.length + k, load(row + run * p.stride + k));
+    const int64_t depth = p.length * p.runs;
+    if (end == p.runs)
         for (int64_t k = depth; k < depth32(depth); k += W) store_halves(to, k, Vec{});
-    }
-    multiply({scratch.rows, stride, padded(count, p.tile_height), depth32(depth),
-              reinterpret_cast<const Bfloat16*>(p.panels), depth32(depth) * 16 * parts, scratch.sums,
-              width, false,
+}
+
+// With rows that are rounded; `sums` has a place for each number.
+inline void multiply_rounded(const Product& p, const Bfloat16* rows, float* sums, int64_t count) {
+    const int64_t depth = depth32(p.length * p.runs), blocks = vectors(p.columns);
+    const int64_t width = blocks * W;
+    multiply({rows, row_stride(depth), padded(count, p.tile_height), depth,
+              reinterpret_cast<const Bfloat16*>(p.panels), depth * 16 * parts, sums, width, false,
               p.tile_height},
              blocks);
     for (int64_t i = 0; i < count; ++i)
         for (int64_t column = 0; column < p.columns; column += W) {
-            Vec sum = load(scratch.sums + i * width + column);
+            Vec sum = load(sums + i * width + column);
             if (p.add) sum += load_first(p.to[i] + column, p.columns - column);
             store_first(p.to[i] + column, sum, p.columns - column);
         }
+}
+
+inline void multiply(const Product& p, int64_t count) {
+    Allocator memory(p.scratch);
+    const ProductScratch scratch(memory, p.length * p.runs, p.columns, count);
+    const int64_t stride = row_stride(depth32(p.length * p.runs));
+    for (int64_t i = 0; i < count; ++i)
+        round_runs(p, p.rows[i], 0, p.runs, scratch.rows + i * stride);
+    multiply_rounded(p, scratch.rows, scratch.sums, count);
 }
 
 #else
@@ -133,6 +144,9 @@ struct Run {
 inline Run run_of(Cell cell, Side side, int64_t H) {
     const int64_t n = vectors(H) * W;
     if (cell == Cell::gru) return {first_slot(cell, side) * W, 3 * W, vectors(H), 4 * W};
+#if defined(UNSPOOL_BF16)  // which rounds them by vectors of units
+    return {0, gates_of(cell) * W, vectors(H), gates_of(cell) * W};
+#endif
     return {0, gates_of(cell) * n, 1, 0};
 }
 
@@ -176,26 +190,58 @@ struct BackwardStep {
     }
 };
 
+// What the threads share that divide the units.
+struct SharedGradients {
+    float* d_h;
+#if defined(UNSPOOL_BF16)
+    Bfloat16* half[2];  // rows of the gates' gradients of a step and the one before, rounded
+#endif
+
+    SharedGradients(Allocator& memory, Cell cell, int64_t H, int64_t sequences) {
+        const int64_t Hp = vectors(H) * W;
+        d_h = memory.floats(sequences * Hp);
+#if defined(UNSPOOL_BF16)
+        for (auto& rows : half)
+            rows = memory.array<Bfloat16>(whole_tiles(sequences) *
+                                          row_stride(depth32(gates_of(cell) * Hp)));
+#else
+        (void)cell;
+#endif
+    }
+};
+
+inline int64_t shared_size(Cell cell, int64_t K, int64_t H, int64_t sequences) {
+    Allocator forward(nullptr), backward(nullptr);
+    SharedStates(forward, K, H, sequences);
+    SharedGradients(backward, cell, H, sequences);
+    const int64_t one = forward.used(nullptr), other = backward.used(nullptr);
+    return one > other ? one : other;
+}
+
 struct BackwardScratch {
-    float *d_h, *d_c;
+    float* d_c;
     const float **d_gates, **ahead;
     float** to;
-    float* product;
+#if defined(UNSPOOL_BF16)
+    float* sums;
+#endif
 
     BackwardScratch(Allocator& memory, Cell cell, int64_t H, int64_t sequences) {
         const int64_t Hp = vectors(H) * W;
-        d_h = memory.floats(sequences * Hp);
         d_c = memory.floats(cell == Cell::lstm ? sequences * Hp : 0);
         d_gates = memory.array<const float*>(sequences);
         ahead = memory.array<const float*>(sequences);
         to = memory.array<float*>(sequences);
-        product = memory.floats(product_scratch(gates_of(cell) * Hp, Hp, sequences));
+#if defined(UNSPOOL_BF16)
+        sums = memory.floats(whole_tiles(sequences) * Hp);
+#endif
     }
 };
 
 inline int64_t backward_scratch(Cell cell, int64_t H, int64_t sequences) {
     Allocator memory(nullptr);
     BackwardScratch(memory, cell, H, sequences);
+    SharedGradients(memory, cell, H, sequences);
     return memory.used(nullptr);
 }
 
@@ -206,18 +252,22 @@ void backward_as(const Backward& job) {
     constexpr bool lstm = C::cell == Cell::lstm, gru = C::cell == Cell::gru, saves = lstm || gru;
     Allocator memory(job.scratch);
     const BackwardScratch scratch(memory, job.cell, H, n);
+    Allocator shared_memory(job.units.shared);
+    const SharedGradients shared(job.units.shared ? shared_memory : memory, job.cell, H, n);
     const Run run = run_of(job.cell, Side::state, H);
     const BackwardStep step{job, Hp};
     // Panels of the columns from the first unit of this thread on.
-    const float* const panels = job.panels + job.units.begin * W * run.length * run.runs;
 #if defined(UNSPOOL_BF16)
+    const int64_t half_depth = depth32(run.length * run.runs);
+    const float* const panels = job.panels + job.units.begin * half_depth * 16 * parts / 2;
     const int64_t height = tile_height(n);
     const Tiles tiles(height);
 #else
+    const float* const panels = job.panels + job.units.begin * W * run.length * run.runs;
     constexpr int64_t height = highest_tile;
 #endif
 
-    float* const d_h = job.units.shared ? job.units.shared : scratch.d_h;
+    float* const d_h = shared.d_h;
     const int64_t longest = n > 0 ? sequences.length[0] : 0;
     // Units of this thread: [begin, end), of which `mine` are more than padding.
     const int64_t begin = job.units.wait ? job.units.begin * W : 0;
@@ -263,12 +313,30 @@ void backward_as(const Backward& job) {
             if (saves && s > 0)
                 scratch.ahead[i] = job.saved.at(b, t_before) + 4 * begin;
         }
+        const Product product{scratch.d_gates,
+                              scratch.to,
+                              panels,
+                              end - begin,
+                              run.length,
+                              run.runs,
+                              run.stride,
+                              gru,
+                              saves && s > 0 ? scratch.ahead : nullptr,
+                              nullptr,
+                              height};
+#if defined(UNSPOOL_BF16)
+        Bfloat16* const rows = shared.half[s % 2];
+        for (int64_t i = 0; i < active; ++i)
+            round_runs(product, scratch.d_gates[i], begin / W, end / W,
+                       rows + i * row_stride(half_depth));
+#endif
         if (job.units.wait) job.units.wait();
-        if (s > 0 || job.d_h0)
-            multiply({scratch.d_gates, scratch.to, panels, end - begin, run.length, run.runs,
-                      run.stride, gru, saves && s > 0 ? scratch.ahead : nullptr, scratch.product,
-                      height},
-                     active);
+        if (s == 0 && !job.d_h0) continue;
+#if defined(UNSPOOL_BF16)
+        multiply_rounded(product, rows, scratch.sums, active);
+#else
+        multiply(product, active);
+#endif
     }
     for (int64_t i = 0; i < n; ++i) {
         const int64_t to = sequences.index[i] * H + begin, from = i * Hp + begin;

@@ -80,10 +80,15 @@ UNSPOOL_INLINE void store_halves(Bfloat16* row, int64_t k, Vec x) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + p * 32), halves.part[p]);
 }
 
+// Rounds numbers [begin, end) of a row of `count`, both multiples of 16; those from `count` on are zeros.
+inline void round_part(const float* from, int64_t count, Bfloat16* to, int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; k += W)
+        store_halves(to, k, k < count ? load_first(from + k, count - k) : Vec{});
+}
+
 // Rounds `count` numbers; those up to `padded`, a multiple of 32, become zeros.
 inline void round_row(const float* from, int64_t count, Bfloat16* to, int64_t padded) {
-    for (int64_t k = 0; k < padded; k += W)
-        store_halves(to, k, k < count ? load_first(from + k, count - k) : Vec{});
+    round_part(from, count, to, 0, padded);
 }
 
 // Two rows of 16 numbers as 16 pairs.
@@ -251,9 +256,9 @@ inline void multiply_row(const HalfProduct& p, int64_t row, int64_t block) {
     UNSPOOL_EACH(UNSPOOL_DO)
 #undef UNSPOOL_DO
     for (int64_t k = 0; k < p.depth; k += 32, at.advance()) {
-        UNSPOOL_LOAD_A(4, 0, 0);
         UNSPOOL_LOAD_A(5, 0, parts > 1 ? 1 : 0);
         if (parts > 1) {
+            UNSPOOL_LOAD_A(4, 0, 0);
 #define UNSPOOL_DO(v)           \
     {                           \
         UNSPOOL_LOAD_B(6, v, 2); \

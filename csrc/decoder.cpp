@@ -84,7 +84,7 @@ class Stepping {
         int64_t widest = 0;
         for (int layer = 0; layer < d_.L; ++layer) widest = std::max(widest, d_.inputs(layer));
         input_ = {arena.floats(N * widest), widest};
-        shared_ = arena.floats(2 * N * units_ * kernels.width);
+        shared_ = arena.floats(kernels.shared_size(d_.cell, widest, d_.H, N));
         context_ = {arena.floats(d_.attends() ? N * d_.P : 0), d_.P};
         query_ = {arena.floats(d_.attention == Attention::additive ? N * d_.A : 0), d_.A};
         hidden_ = after.seen ? Matrix<float>{after.seen, d_.P}

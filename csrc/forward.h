@@ -150,7 +150,7 @@ struct GatedStep {
         constexpr int V = C::gates;
         const int64_t K = depth32(step.job->K), H = depth32(step.job->H);
         constexpr int64_t stride = V == 3 ? 6 * 16 : 4 * 16;
-        for (int64_t unit = 0; unit < step.job->H; unit += W) {
+        for (int64_t unit = step.begin; unit < step.end; unit += W) {
             const int64_t block = unit / W * V;
             const float* bias = step.job->bias + unit * 4;
             if (V == 3) {  // the candidate's two products stay apart
@@ -293,33 +293,41 @@ inline bool forms_sums_first(int64_t sequences, int64_t steps) {
 #endif
 }
 
-// What the threads share that divide the units: h before and after a step, or the gradient of h.
-inline int64_t shared_size(int64_t H, int64_t sequences) { return 2 * sequences * vectors(H) * W; }
+// What the threads share that divide the units: h before and after a step.
+struct SharedStates {
+    float* h[2];
+#if defined(UNSPOOL_BF16)
+    Bfloat16* half[2];  // rows of the input and of h
+#endif
+
+    SharedStates(Allocator& memory, int64_t K, int64_t H, int64_t sequences) {
+        for (auto& each : h) each = memory.floats(sequences * vectors(H) * W);
+#if defined(UNSPOOL_BF16)
+        for (auto& rows : half)
+            rows = memory.array<Bfloat16>(whole_tiles(sequences) *
+                                          row_stride(depth32(K) + depth32(H)));
+#else
+        (void)K;
+#endif
+    }
+};
 
 struct ForwardScratch {
-    float *h[2], *c;
+    float* c;
     const float **input, **before, **sums;
     float **output, **saved;
     const float** all_input;  // those of all valid steps, and where their sums go
     float** all_sums;
     float* sum_numbers;
 #if defined(UNSPOOL_BF16)
-    Bfloat16* half[2];
     float* half_sums;
 #endif
 
-    ForwardScratch(Allocator& memory, Cell cell, int64_t K, int64_t H, int64_t sequences,
-                   int64_t steps) {
+    ForwardScratch(Allocator& memory, Cell cell, int64_t H, int64_t sequences, int64_t steps) {
         const int64_t Hp = vectors(H) * W;
 #if defined(UNSPOOL_BF16)
-        for (auto& rows : half)
-            rows = memory.array<Bfloat16>(whole_tiles(sequences) *
-                                          row_stride(depth32(K) + depth32(H)));
         half_sums = memory.floats(whole_tiles(sequences) * 6 * 16);
-#else
-        (void)K;
 #endif
-        for (auto& half : h) half = memory.floats(sequences * Hp);
         c = memory.floats(cell == Cell::lstm ? sequences * Hp : 0);
         input = memory.array<const float*>(sequences);
         before = memory.array<const float*>(sequences);
@@ -335,7 +343,8 @@ struct ForwardScratch {
 
 inline int64_t forward_scratch(Cell cell, int64_t K, int64_t H, int64_t sequences, int64_t steps) {
     Allocator memory(nullptr);
-    ForwardScratch(memory, cell, K, H, sequences, steps);
+    ForwardScratch(memory, cell, H, sequences, steps);
+    SharedStates(memory, K, H, sequences);
     return memory.used(nullptr);
 }
 
@@ -344,14 +353,11 @@ void forward_as(const Forward& job) {
     const Sequences& sequences = job.sequences;
     const int64_t H = job.H, Hp = vectors(H) * W, n = sequences.count;
     Allocator memory(job.scratch);
-    const ForwardScratch scratch(memory, job.cell, job.K, H, n, job.steps);
+    const ForwardScratch scratch(memory, job.cell, H, n, job.steps);
+    Allocator shared_memory(job.units.shared);
+    const SharedStates states(job.units.shared ? shared_memory : memory, job.K, H, n);
     const bool lstm = job.cell == Cell::lstm;
-
-    float* h[2] = {scratch.h[0], scratch.h[1]};
-    if (job.units.shared) {
-        h[0] = job.units.shared;
-        h[1] = h[0] + shared_size(H, n) / 2;
-    }
+    float* const* const h = states.h;
     // Units of this thread: [begin, end), of which `mine` are more than padding.
     const int64_t begin = job.units.wait ? job.units.begin * W : 0;
     const int64_t end = job.units.wait ? job.units.end * W : Hp;
@@ -367,6 +373,24 @@ void forward_as(const Forward& job) {
         copy(initial(job.h0, i), h[0] + i * Hp + begin, mine, end - begin);
         if (lstm) copy(initial(job.c0, i), scratch.c + i * Hp + begin, mine, end - begin);
     }
+    int64_t active = active_at(sequences, 0, n);
+#if defined(UNSPOOL_BF16)
+    const Tiles tiles(tile_height(n));
+    const int64_t half_stride = row_stride(depth32(job.K) + depth32(H));
+    const int64_t half_end = end == Hp ? depth32(H) : end;
+    for (int64_t i = 0; i < n; ++i)
+        for (Bfloat16* rows : states.half)
+            round_part(h[0] + i * Hp, H, rows + i * half_stride + depth32(job.K) * parts, begin,
+                       half_end);
+    // The inputs of a step, of which each thread rounds those of some sequences.
+    auto round_inputs = [&](int64_t s, int64_t count) {
+        const int64_t member = job.units.member, members = job.units.members;
+        for (int64_t i = count * member / members; i < count * (member + 1) / members; ++i)
+            round_row(job.input.at(sequences.index[i], position(job.reverse, sequences.length[i], s)),
+                      job.K, states.half[s % 2] + i * half_stride, depth32(job.K));
+    };
+    round_inputs(0, active);
+#endif
     if (job.units.wait) job.units.wait();
     auto finish = [&](int64_t i, const float* last) {
         const int64_t b = sequences.index[i];
@@ -377,14 +401,6 @@ void forward_as(const Forward& job) {
             zero(job.output.at(b, t) + begin, mine);
     };
 
-#if defined(UNSPOOL_BF16)
-    const Tiles tiles(tile_height(n));
-    const int64_t half_stride = row_stride(depth32(job.K) + depth32(H));
-    for (int64_t i = 0; i < n; ++i)
-        for (Bfloat16* rows : scratch.half)
-            round_row(h[0] + i * Hp, H, rows + i * half_stride + depth32(job.K) * parts,
-                      depth32(H));
-#endif
     const bool sums_first = forms_sums_first(n, job.steps);
 #if !defined(UNSPOOL_BF16)
     if (sums_first) {
@@ -401,7 +417,6 @@ void forward_as(const Forward& job) {
 
     const float* before = h[0];
     float* after = h[1];
-    int64_t active = active_at(sequences, 0, n);
     for (int64_t i = active; i < n; ++i) finish(i, before);
 
     for (int64_t s = 0; active > 0; ++s) {
@@ -431,13 +446,11 @@ void forward_as(const Forward& job) {
         step.saved = job.saved ? scratch.saved : nullptr;
         step.Hp = Hp;
 #if defined(UNSPOOL_BF16)
-        step.half_before = scratch.half[s % 2];
-        step.half_after = scratch.half[1 - s % 2];
+        step.half_before = states.half[s % 2];
+        step.half_after = states.half[1 - s % 2];
         step.half_stride = half_stride;
         step.half_sums = scratch.half_sums;
         step.tile_height = tile_height(n);
-        for (int64_t i = 0; i < active; ++i)
-            round_row(scratch.input[i], job.K, step.half_before + i * half_stride, depth32(job.K));
 #endif
         Steps::run(step);
         if (job.mask)
@@ -447,8 +460,11 @@ void forward_as(const Forward& job) {
                 drop(scratch.output[i] + begin, job.mask.at(b, t) + begin, job.scale,
                      job.dropped.at(b, t) + begin, mine);
             }
-        if (job.units.wait) job.units.wait();
         const int64_t running = active_at(sequences, s + 1, active);
+#if defined(UNSPOOL_BF16)
+        round_inputs(s + 1, running);
+#endif
+        if (job.units.wait) job.units.wait();
         for (int64_t i = running; i < active; ++i) finish(i, after);
         active = running;
 

@@ -63,6 +63,7 @@ struct Division {
     int64_t begin = 0, end = 0;    // vectors of hidden units of this thread
     void (*wait)() = nullptr;      // for the other threads; null where there are none
     float* shared = nullptr;       // h of all units, or its gradient: shared_size(...) floats
+    int member = 0, members = 1;   // this thread, and how many there are
 };
 
 struct Forward {
@@ -309,8 +310,11 @@ struct DecoderKernels {
 struct Kernels {
     const char* name;
     int width;  // floats in a vector; H is padded to a multiple of it in everything private
-    bool divides_units;  // whether a Division is understood
+    // Whether products take 16 sequences at a time, for which threads rather divide the hidden units
+    // than few sequences.
+    bool in_tiles;
 
+    int64_t (*shared_size)(Cell, int64_t K, int64_t H, int64_t sequences);  // of a Division
     int64_t (*gate_panels)(Cell, int64_t K, int64_t H);
     // Packs the weights of vectors [begin, end) of the hidden units.
     void (*pack_gates)(Cell, const Weights&, int64_t K, int64_t H, int64_t begin, int64_t end,

@@ -24,10 +24,11 @@ const Kernels kernels = {
     UNSPOOL_NAME(UNSPOOL_LEVEL),
     W,
 #if defined(UNSPOOL_BF16)
-    false,
+    UNSPOOL_BF16 == 2,
 #else
-    true,
+    false,
 #endif
+    &shared_size,
     &gate_panels,
     &pack_gates,
     &gradient_panels,

@@ -93,25 +93,31 @@ Parts deal(const Arguments& a, int64_t most) {
     return dealt;
 }
 
+enum class Pass { forward, backward };
+
 // Whether threads divide the hidden units rather than the sequences: where the weights that a step
 // reads exceed a core's cache, each thread is better off with its part of them, unless so many
 // sequences share what is read that this hides behind the arithmetic; and where there are fewer
 // sequences than threads, some would have nothing to do. After each step they wait for each other,
-// so there has to be enough to do in one.
-bool divides_units(const Kernels& kernels, const Stack& stack, int threads) {
+// so there has to be enough to do in one. The bounds are measured ones.
+bool divides_units(const Kernels& kernels, const Stack& stack, int threads, Pass pass) {
     constexpr int64_t cache = 2 << 20;  // bytes
     constexpr int64_t enough = 1 << 18;
-    constexpr int64_t many = 32;  // sequences
+    constexpr int64_t many = 32, many_in_tiles = 64;  // sequences
     const bool gated = stack.cell == Cell::lstm || stack.cell == Cell::gru;
-    if (!kernels.divides_units || !gated || threads <= 1 || stack.T == 1) return false;
+    if (!gated || threads <= 1 || stack.T == 1) return false;
     const int64_t weights = gates_of(stack.cell) * stack.H * (stack.inputs(1) + stack.H) * 4;
+    if (kernels.in_tiles)  // which few sequences leave half empty
+        return stack.B <= many_in_tiles && stack.H >= kernels.width * threads &&
+               weights > (pass == Pass::forward ? cache / 3 : cache);
     return stack.B < threads ? weights > enough : stack.B <= many && weights > cache;
 }
 
 // Units cut between panels of `width` vectors.
 Division division_of(int64_t units, int64_t width, int member, int members, float* shared) {
     const Range panels = part_of((units + width - 1) / width, member, members);
-    return {panels.begin * width, std::min(panels.end * width, units), &wait_for_all, shared};
+    return {panels.begin * width, std::min(panels.end * width, units), &wait_for_all, shared, member,
+            members};
 }
 
 // ------------------------------------------------------------------ what is saved
@@ -254,7 +260,7 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     const Stack& stack = a.stack;
     const int64_t B = stack.B, H = stack.H;
     const int64_t units = padded(H, kernels.width) / kernels.width;
-    const bool divides = divides_units(kernels, stack, a.threads);
+    const bool divides = divides_units(kernels, stack, a.threads, Pass::forward);
     const Parts parts = deal(a, divides ? 1 : a.threads);
     const bool single_step = is_single_step(kernels, a);
 
@@ -285,7 +291,8 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     std::vector<float*> scratch;
     for (int i = 0; i < (divides ? a.threads : parts.size()); ++i)
         scratch.push_back(arena.floats(scratch_size));
-    float* const shared = divides ? arena.floats(2 * B * units * kernels.width) : nullptr;
+    float* const shared =
+        divides ? arena.floats(kernels.shared_size(stack.cell, widest, H, B)) : nullptr;
 
     auto run = [&](int part, int member, int members) {
         for (int layer = 0; layer < stack.L; ++layer)
@@ -366,7 +373,7 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
     const Stack& stack = a.stack;
     const int64_t B = stack.B, T = stack.T, H = stack.H;
     const int64_t units = padded(H, kernels.width) / kernels.width;
-    const bool divides = divides_units(kernels, stack, a.threads);
+    const bool divides = divides_units(kernels, stack, a.threads, Pass::backward);
     const Parts parts = deal(a, a.threads);
     const Parts whole = deal(a, 1);
     const Workspace saved(kernels, stack, a.mask != nullptr, a.workspace);
@@ -426,7 +433,8 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
     std::vector<float*> scratch, sum_scratch;
     for (int i = 0; i < (divides ? a.threads : parts.size()); ++i)
         scratch.push_back(arena.floats(scratch_size));
-    float* const shared = divides ? arena.floats(2 * B * units * kernels.width) : nullptr;
+    float* const shared =
+        divides ? arena.floats(kernels.shared_size(stack.cell, widest, H, B)) : nullptr;
     for (int part = 0; part < parts.threads; ++part)
         sum_scratch.push_back(arena.floats(sum_scratch_size));
 
@@ -462,7 +470,7 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
             as_team(a.threads, [&](int member, int members) {
                 for (int direction = 0; direction < stack.D; ++direction) {
                     run(whole.parts[0], direction, scratch[member],
-                        division_of(units, 4, member, members, shared));
+                        division_of(units, kernels.in_tiles ? 1 : 4, member, members, shared));
                     wait_for_all();  // for `shared`
                 }
             });
