@@ -239,7 +239,7 @@ def _decoded(model: EncoderDecoder, source: Tensor, lengths: Tensor, beam: int) 
         assert state.attention is not None
         return state.attention
 
-    given = (model.step, state, start, END, settings)
+    given = (model.steps(), state, start, END, settings)
     options = {"source_lengths": lengths, "attention": attention}
     if beam == 1:
         return [list(found.tokens) for found in greedy(*given, **options)]

@@ -176,7 +176,7 @@ class Stepping {
         job.scratch = scratch_[member];
         if (gated && members > 1) {
             const Range units = part_of(units_, member, members);
-            job.units = {units.begin, units.end, &wait_for_all, shared_};
+            job.units = {units.begin, units.end, &wait_for_all, shared_, member, members};
         }
         if (gated || member == 0) kernels_.forward(job);
         wait_for_all();

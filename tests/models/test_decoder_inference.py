@@ -42,6 +42,8 @@ def same_as_the_modules(model, state, tokens=TOKENS):
         with keeping_packed(model):
             model.step(tokens, state)
             found, _ = model.step(tokens, state)
+            of_a_search, _ = model.steps()(tokens, state)
+        assert torch.equal(of_a_search, found)
     return torch.allclose(found, expected, atol=1e-5)
 
 

@@ -3,6 +3,7 @@
 Shapes: ``B`` sentences that are not done, each of one row, ``V`` tokens of the vocabulary.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -116,13 +117,11 @@ class _Chains(Search[S]):
     def advance(self, log_probabilities: Tensor) -> Tensor | None:
         gains, tokens = self.choose(log_probabilities, self.sentences)  # (B, 1)
         totals, rows = self.totals + gains, self.rows
-        stuck = totals == -torch.inf  # no token was possible
-        done = stuck | (tokens == self.end)
-        if self.nearest <= self.length:
-            done = done | (self.limits <= self.length)[:, None]
-        if not done.any():
+        if self._all_go_on(gains, tokens):
             self.keep(totals, rows, tokens)
             return None
+        stuck = totals == -torch.inf  # no token was possible
+        done = stuck | (tokens == self.end) | (self.limits <= self.length)[:, None]
         known = torch.where(stuck, self.totals, totals).where(done, -torch.inf)
         last = tokens.masked_fill(stuck, NO_TOKEN)
         self.collect(known, rows, last, last == self.end)
@@ -130,3 +129,9 @@ class _Chains(Search[S]):
         self.keep(totals[going], rows[going], tokens[going])
         self._look_ahead()
         return rows[going]
+
+    def _all_go_on(self, gains: Tensor, tokens: Tensor) -> bool:
+        if self.nearest <= self.length:
+            return False
+        # Lists of these few numbers are read more quickly than tensors are compared.
+        return [self.end] not in tokens.tolist() and [-math.inf] not in gains.tolist()

@@ -4,7 +4,7 @@ Shapes: ``B`` sentences, ``K`` hypotheses of each, ``N = B·K``; ``S`` steps of 
 the target, ``P`` size of what the output layer reads, ``V`` tokens of the target's vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -191,6 +191,25 @@ class EncoderDecoder(Keeping, nn.Module):
                 return answer
         reading = self.read(tokens[:, None], state)
         return self.log_probabilities(reading.hidden[:, 0]), reading.state
+
+    @torch.no_grad()
+    def steps(self) -> Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]:
+        """Return :meth:`step` for a single search, which asks no gradients.
+
+        Whether the weights are those that were packed is looked up here, and not at each step:
+        until the search is over, neither weights nor modules may change.
+        """
+        ready = self._ready()
+        if ready is None:
+            return self.step
+
+        def step(tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+            answer = None
+            if not torch.is_grad_enabled():
+                answer = read_step(ready, self.settings, tokens, state)
+            return self.step(tokens, state) if answer is None else answer
+
+        return step
 
     def _ready(self) -> DecoderStep | None:
         """A step that is ready to be run; None where the modules themselves are."""

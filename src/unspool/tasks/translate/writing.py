@@ -67,10 +67,11 @@ def _search(
     device = models[0].target_embedding.weight.device
     source = source.to(device)
     states = [model.initial_state(model.encode(source, lengths)) for model in models]
-    step: Any = models[0].step
+    steps = [model.steps() for model in models]
+    step: Any = steps[0]
     state: Any = states[0]
     if len(models) > 1:
-        step, state = Ensemble([model.step for model in models]), EnsembleState(states)
+        step, state = Ensemble(steps), EnsembleState(states)
     begin = torch.full((len(source),), BEGIN, device=device)
     options: dict[str, Any] = {
         "source_lengths": lengths,
