@@ -370,6 +370,24 @@ void best(const std::array<int64_t, 3>& sizes, bool doubles, Address values, Add
     (doubles ? &best_of<double> : &best_of<float>)(sizes, values, best_values, best_columns, threads);
 }
 
+// Groups, width, columns, each, most.
+void best_sums(const std::array<int64_t, 5>& n, Address values, Address offsets, Address sums,
+               Address rows, Address columns, int threads) {
+    const unspool::BestSums job{n[0],
+                                n[1],
+                                n[2],
+                                n[3],
+                                n[4],
+                                pointer<const float>(values),
+                                pointer<const double>(offsets),
+                                pointer<double>(sums),
+                                pointer<int64_t>(rows),
+                                pointer<int64_t>(columns)};
+    static const Kernels& kernels = *single_kernels().back();
+    const nb::gil_scoped_release release;
+    unspool::best_sums(kernels, job, threads);
+}
+
 // Operations a second that all threads together can do at most.
 double peak(const std::string& kernel, int threads) {
     const Kernels& kernels = kernels_called(kernel);
@@ -450,6 +468,9 @@ NB_MODULE(_native, module) {
         .def("step", &decoder_step, "sizes"_a, "tokens"_a, "h"_a, "c"_a, "seen"_a, "memory"_a,
              "h_after"_a, "c_after"_a, "seen_after"_a, "attention"_a, "log_probabilities"_a,
              "threads"_a, "Read a token of each hypothesis.");
+    module.def("best_sums", &best_sums, "sizes"_a, "values"_a, "offsets"_a, "sums"_a, "rows"_a,
+               "columns"_a, "threads"_a,
+               "Find the greatest sums of a group of rows' numbers and of what each row has already.");
     module.def("best", &best, "sizes"_a, "doubles"_a, "values"_a, "best_values"_a,
                "best_columns"_a, "threads"_a,
                "Find the greatest numbers of each row; sizes are rows, columns and how many.");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "arena.h"
 #include "parallel.h"
 
 namespace unspool {
@@ -62,6 +63,33 @@ void best(const Kernels& kernels, const BestOfRows<float>& job, int threads) {
 
 void best(const Kernels& kernels, const BestOfRows<double>& job, int threads) {
     best_by(kernels.best_of_doubles, job, threads);
+}
+
+void best_sums(const Kernels& kernels, const BestSums& job, int threads) {
+    const Lease lease;
+    const int64_t rows = job.groups * job.width, found = job.width * job.each;
+    const BestOfRows<float> of_rows{rows,
+                                    job.columns,
+                                    job.each,
+                                    job.values,
+                                    lease.arena.floats(rows * job.each),
+                                    lease.arena.array<int64_t>(rows * job.each)};
+    double* const sums = lease.arena.array<double>(rows * job.each);
+    best(kernels, of_rows, threads);
+    deal_rows(job.groups, found * job.most, enough_numbers, threads, [&](int64_t begin, int64_t end) {
+        for (int64_t group = begin; group < end; ++group) {
+            const int64_t first_row = group * job.width, first = first_row * job.each;
+            for (int64_t i = 0; i < found; ++i)
+                sums[first + i] = job.offsets[first_row + i / job.each] +
+                                  double(of_rows.best_values[first + i]);
+            int64_t* const from = job.rows + group * job.most;
+            kernels.best_of_doubles(sums + first, found, job.most, job.sums + group * job.most, from);
+            for (int64_t k = 0; k < job.most; ++k) {
+                job.best_columns[group * job.most + k] = of_rows.best_columns[first + from[k]];
+                from[k] = first_row + from[k] / job.each;
+            }
+        }
+    });
 }
 
 }  // namespace unspool

@@ -25,4 +25,16 @@ struct BestOfRows {
 void best(const Kernels&, const BestOfRows<float>&, int threads);
 void best(const Kernels&, const BestOfRows<double>&, int threads);
 
+// The `most` best sums of each group of `width` rows: of a number of a row and the row's offset. Only
+// the `each` best of a row count; those further up, and then further left, come first of equal ones.
+// `each` is at least 1 and at most `columns`, `most` at least 1 and at most width · each.
+struct BestSums {
+    int64_t groups, width, columns, each, most;
+    const float* values;         // (groups · width, columns)
+    const double* offsets;       // (groups · width)
+    double* sums;                // (groups, most)
+    int64_t *rows, *best_columns;  // (groups, most): where they come from
+};
+void best_sums(const Kernels&, const BestSums&, int threads);
+
 }  // namespace unspool

@@ -90,6 +90,15 @@ def additive_gradients(
     gradients: tuple[int, int, int],
     threads: int,
 ) -> None: ...
+def best_sums(
+    sizes: tuple[int, int, int, int, int],
+    values: int,
+    offsets: int,
+    sums: int,
+    rows: int,
+    columns: int,
+    threads: int,
+) -> None: ...
 def best(
     sizes: tuple[int, int, int],
     doubles: bool,

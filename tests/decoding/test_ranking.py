@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.decoding import ranking
-from unspool.decoding.ranking import best
+from unspool.decoding.ranking import best, best_sums
 
 
 def by_sorting(values, count):
@@ -92,3 +92,35 @@ def test_values_may_lie_anyhow_and_be_few(dtype):
     assert best(values[:0], 4)[0].shape == (0, 4)
     assert best(values[:, :2], 4)[1].shape == (6, 2)
     assert best(values, 0)[0].shape == (6, 0)
+
+
+@given(
+    groups=st.integers(1, 4),
+    width=st.integers(1, 5),
+    columns=st.integers(1, 40) | st.integers(5000, 5100),
+    each=st.integers(1, 14),
+    count=st.integers(1, 26),
+    levels=st.sampled_from([1, 3, 10**6]),
+    seed=st.integers(0, 10**6),
+)
+def test_the_best_sums_are_those_of_sorting_all_that_count(
+    groups, width, columns, each, count, levels, seed
+):
+    random = torch.Generator().manual_seed(seed)
+    values = -torch.randint(levels, (groups * width, columns), generator=random).float()
+    offsets = -torch.randint(levels, (groups, width), generator=random).double()
+    offsets[torch.rand(groups, width, generator=random) < 0.2] = -torch.inf
+    found = best_sums(values, offsets, each, count)
+    assert same(
+        found, ranking._sums_by_torch(values, offsets, min(each, columns), found[0].shape[1])
+    )
+    kept, places = by_sorting(values, each)
+    each = kept.shape[1]
+    sums, order = by_sorting((offsets.reshape(-1, 1) + kept).reshape(groups, -1), count)
+    rows = torch.arange(groups)[:, None] * width + order // each
+    assert same(found, (sums, rows, places.reshape(groups, -1).gather(1, order)))
+
+
+def test_sums_of_rows_that_are_too_few_are_refused():
+    with pytest.raises(RuntimeError):
+        best_sums(torch.zeros(3, 5), torch.zeros(2, 2, dtype=torch.float64), 2, 2)

@@ -74,10 +74,14 @@ def _gemm_gflops(dtype: torch.dtype) -> float:
 
 
 def _peak_gflops(half: bool) -> float | None:
-    """Measure the most that the processor can do in its registers; None without native kernels."""
+    """Measure the most that the processor can do in its registers; None without native kernels.
+
+    In fp32 that is by multiply-adds, also where training goes by way of AMX.
+    """
     name = levels.serving(levels.kernel(), half)
     if name is None:
         return None
+    name = levels.for_pass(name, 1, gradients=False)
     from unspool import _native
 
     return _native.peak(name, torch.get_num_threads()) / 1e9

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unspool.decoding.hypotheses import NO_TOKEN, Hypothesis
 from unspool.decoding.penalties import length_penalty
-from unspool.decoding.ranking import best
+from unspool.decoding.ranking import best, best_sums
 from unspool.decoding.search import Attention, S, Search
 from unspool.decoding.settings import BeamSettings
 from unspool.decoding.step import Step
@@ -129,10 +129,9 @@ class _BeamSearch(Search[S]):
 
     def advance(self, log_probabilities: Tensor) -> Tensor:
         candidates = self._candidates(log_probabilities)
-        ending = candidates.token == self.end
-        at_limit = self.limits <= self.length
-        idle = at_limit | (candidates.total[:, 0] <= self.hopeless)
-        if (ending | idle[:, None]).any():  # in most steps all that the host waits for
+        if not self._all_go_on(candidates):
+            ending = candidates.token == self.end
+            at_limit = self.limits <= self.length
             self._end(candidates.first(self.settings.beam), at_limit)
             self._judge()
             candidates = self._going_on(candidates.without(ending), at_limit)
@@ -140,17 +139,18 @@ class _BeamSearch(Search[S]):
         self.keep(*following)
         return following.row
 
+    def _all_go_on(self, candidates: _Candidates) -> bool:
+        """Tell whether nothing ends, is cut off or need be pursued no more: in most steps."""
+        # Lists of these few numbers are read more quickly than tensors are compared.
+        if self.nearest_limit <= self.length or self.end in candidates.token.flatten().tolist():
+            return False
+        tops, hopeless = candidates.total[:, 0].tolist(), self.hopeless.tolist()
+        return all(top > bound for top, bound in zip(tops, hopeless, strict=True))
+
     def _candidates(self, log_probabilities: Tensor) -> _Candidates:
         """The best of all, twice as many as there are beams: at most one a row can end."""
-        batch, beam = len(self.sentences), self.settings.beam
-        values, tokens = best(log_probabilities, beam + 1)  # (N, up to K + 1)
-        each = values.shape[1]
-        totals = self.totals.reshape(-1, 1) + values  # in float64, as those before
-        totals, places = best(totals.reshape(batch, -1), 2 * beam)  # (B, C)
-        width = self.totals.shape[1]
-        first = torch.arange(0, batch * width, width, device=places.device)
-        rows = first[:, None] + places // each
-        return _Candidates(totals, rows, tokens.reshape(batch, -1).gather(1, places))
+        beam = self.settings.beam
+        return _Candidates(*best_sums(log_probabilities, self.totals, beam + 1, 2 * beam))
 
     def _width(self, vocabulary: int) -> int:
         """How many beams of a sentence there can be after a step."""

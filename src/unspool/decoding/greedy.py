@@ -107,12 +107,10 @@ class _Chains(Search[S]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._look_ahead()
+        self.rows = self._all_rows()
 
-    def _look_ahead(self) -> None:
-        """Prepare what stays the same until a sentence is done."""
-        self.rows = torch.arange(len(self.sentences), device=self.sentences.device)[:, None]
-        self.nearest = int(self.limits.min()) if len(self.limits) else 0
+    def _all_rows(self) -> Tensor:
+        return torch.arange(len(self.sentences), device=self.sentences.device)[:, None]
 
     def advance(self, log_probabilities: Tensor) -> Tensor | None:
         gains, tokens = self.choose(log_probabilities, self.sentences)  # (B, 1)
@@ -127,11 +125,11 @@ class _Chains(Search[S]):
         self.collect(known, rows, last, last == self.end)
         going = self.dismiss(done[:, 0])
         self.keep(totals[going], rows[going], tokens[going])
-        self._look_ahead()
+        self.rows = self._all_rows()
         return rows[going]
 
     def _all_go_on(self, gains: Tensor, tokens: Tensor) -> bool:
-        if self.nearest <= self.length:
+        if self.nearest_limit <= self.length:
             return False
         # Lists of these few numbers are read more quickly than tensors are compared.
         return [self.end] not in tokens.tolist() and [-math.inf] not in gains.tolist()

@@ -41,6 +41,75 @@ def best(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return _by_torch(values, count)
 
 
+def best_sums(
+    values: Tensor, offsets: Tensor, each: int, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the greatest sums of a value and its row's offset, among the rows of each group.
+
+    Parameters
+    ----------
+    values : (B·W, M) tensor
+        The rows of one group after those of another.
+    offsets : (B, W) float64 tensor
+    each : int
+        How many of a row's values count, the greatest ones; all where there are no more.
+    count : int
+        How many sums to find, ``K``; all where there are no more.
+
+    Returns
+    -------
+    sums : (B, K) float64 tensor
+        The greatest first.
+    rows, columns : (B, K) int64 tensor
+        Where the values stand; of equal sums that of the lower row comes first, then that of the
+        greater value.
+
+    Examples
+    --------
+    >>> values = torch.tensor([[0.0, 1.0], [3.0, 0.0]])
+    >>> best_sums(values, torch.tensor([[5.0, 2.0]], dtype=torch.float64), 2, 3)
+    (tensor([[6., 5., 5.]], dtype=torch.float64), tensor([[0, 0, 1]]), tensor([[1, 0, 0]]))
+    """
+    each = min(each, values.shape[1])
+    count = min(count, offsets.shape[1] * each)
+    plain = _is_plain(values) and _is_plain(offsets) and len(values) == offsets.numel()
+    types = (values.dtype, offsets.dtype)
+    if count > 0 and plain and types == (torch.float32, torch.float64) and native.absence() is None:
+        return _sums_natively(values, offsets, each, count)
+    return _sums_by_torch(values, offsets, each, count)
+
+
+def _sums_natively(
+    values: Tensor, offsets: Tensor, each: int, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    from unspool import _native
+
+    groups, width = offsets.shape
+    sums = offsets.new_empty(groups, count)
+    rows, columns = (torch.empty(groups, count, dtype=torch.int64) for _ in range(2))
+    _native.best_sums(
+        (groups, width, values.shape[1], each, count),
+        values.data_ptr(),
+        offsets.data_ptr(),
+        sums.data_ptr(),
+        rows.data_ptr(),
+        columns.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return sums, rows, columns
+
+
+def _sums_by_torch(
+    values: Tensor, offsets: Tensor, each: int, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    groups, width = offsets.shape
+    found, columns = best(values, each)
+    sums, places = best((offsets.reshape(-1, 1) + found).reshape(groups, -1), count)
+    first = torch.arange(0, groups * width, width, device=places.device)
+    rows = first[:, None] + places // each
+    return sums, rows, columns.reshape(groups, -1).gather(1, places)
+
+
 def _by_torch(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if values.numel() < _SMALL or values.shape[1] < _CHUNK * max(_FEW, 8 * count):
         return _of_few(values, count)

@@ -69,6 +69,7 @@ class Search(ABC, Generic[S]):
         self.totals = torch.zeros(batch, 1, dtype=torch.float64, device=device)  # (B, K): nats
         self.sentences = torch.arange(batch, device=device)  # (B,): the numbers of those not done
         self.limits = self.settings.limits(batch, self.source_lengths, device)  # (B,)
+        self.nearest_limit = _least(self.limits)
         self.tree = PrefixTree(self.start)
         self.constraints = Constraints(self.settings, self.end, self.never, batch, device)
         self.penalties = Penalties(self.settings, self.source_lengths)
@@ -115,6 +116,7 @@ class Search(ABC, Generic[S]):
         """Let the sentences that are done leave, ``(B,)``; returns where the others were."""
         going = (~done).nonzero()[:, 0]
         self.sentences, self.limits = self.sentences[going], self.limits[going]
+        self.nearest_limit = _least(self.limits)
         return going
 
     def keep(self, totals: Tensor, rows: Tensor, tokens: Tensor) -> None:
@@ -124,6 +126,10 @@ class Search(ABC, Generic[S]):
         self.constraints.extend(rows, tokens)
         self.penalties.select(rows)
         self.tokens = tokens.flatten()
+
+
+def _least(values: Tensor) -> int:
+    return int(values.min()) if len(values) else 0
 
 
 def _check(
