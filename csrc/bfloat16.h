@@ -5,7 +5,8 @@
 // three of bfloat16, x = x₀ + x₁ + x₂, which hold eight of its bits each, and of the nine products of
 // parts the six greatest are formed, x₀y₀ + x₀y₁ + x₁y₀ + x₁y₁ + x₀y₂ + x₂y₀. What is left out is
 // below 2⁻²³ of the product, as a rounding to single precision is (Henry, Tang and Heinecke 2019,
-// arXiv 1904.06376). AMX does that 2.7 times as fast as AVX-512 multiplies such numbers.
+// arXiv 1904.06376), unless a product is below some 1e-30: AMX takes parts below 1.2e-38 for zero. It
+// forms the six in 0.4 of the time that AVX-512 takes for one such product.
 //
 // Rows are padded with zeros to multiples of 32 numbers (`depth32`), of which the parts stand one
 // after the other, [k / 32][parts][32]; AMX takes 16 rows at a time (`whole_tiles`). Weights are packed
@@ -42,9 +43,7 @@ struct Parts {
     __m512i part[parts];
 
     UNSPOOL_INLINE explicit Parts(Vec x) {
-        // Infinity, which has no parts, becomes the greatest number that has; NaN stays NaN.
-        const __m512 most = _mm512_set1_ps(3.3895314e38f);
-        x = (Vec)_mm512_min_ps(most, _mm512_max_ps(-most, (__m512)x));
+        x += x - x;  // infinity, which has no parts, is not a number
 #pragma GCC unroll 3
         for (int p = 0; p < parts; ++p) {
             // Rounded to eight bits, but for the last part, which has no more than these.

@@ -363,7 +363,7 @@ void forward_as(const Forward& job) {
     const int64_t end = job.units.wait ? job.units.end * W : Hp;
     const int64_t mine = (end < H ? end : H) - begin;
     if (mine <= 0) {  // nothing but to keep step with the others
-        for (int64_t s = -1; s < sequences.length[0]; ++s) job.units.wait();
+        for (int64_t s = -1; s < (n > 0 ? sequences.length[0] : 0); ++s) job.units.wait();
         return;
     }
     auto initial = [&](const float* state, int64_t i) {

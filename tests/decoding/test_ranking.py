@@ -121,6 +121,13 @@ def test_the_best_sums_are_those_of_sorting_all_that_count(
     assert same(found, (sums, rows, places.reshape(groups, -1).gather(1, order)))
 
 
+def test_the_default_device_plays_no_part():
+    values, offsets = torch.tensor([[1.0, 3.0]]), torch.zeros(1, 1, dtype=torch.float64)
+    with torch.device("meta"):
+        assert best(values, 1)[1].tolist() == [[1]]
+        assert best_sums(values, offsets, 1, 1)[2].tolist() == [[1]]
+
+
 def test_sums_of_rows_that_are_too_few_are_refused():
     with pytest.raises(RuntimeError):
         best_sums(torch.zeros(3, 5), torch.zeros(2, 2, dtype=torch.float64), 2, 2)

@@ -317,8 +317,46 @@ def test_a_backward_pass_that_was_broken_off_is_not_repeated(
         patched.setattr(native_recurrent, "backward", break_off)
         with pytest.raises(MemoryError):
             output.backward()
-    with pytest.raises(RuntimeError, match="run the forward pass again"):
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         output.backward()
+
+
+def test_who_keeps_what_was_saved_is_told_that_it_changes(fastest: str) -> None:
+    layer, kept = make_layer("lstm", 5, 17), []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append((tensor, tensor._version, tensor.detach().clone()))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = layer(torch.randn(9, 4, 5))[0].sum()
+    output.backward()
+    for tensor, version, before in kept:
+        assert tensor._version != version or torch.equal(tensor, before)
+    assert any(tensor._version != version for tensor, version, _ in kept)
+
+
+@cells
+def test_infinite_inputs_are_not_hidden(native: str, cell: str) -> None:
+    """What they touch need not be infinite, as gates saturate; but gradients say that they were."""
+    layer, x = make_layer(cell, 5, 17), torch.randn(9, 4, 5)
+    x[3, 1, 2] = torch.inf
+    output = layer(x)[0]
+    output.sum().backward()
+    assert not all(parameter.grad.isfinite().all() for parameter in layer.parameters())
+    others = [row for row in range(9) if row != 3]
+    assert output[others].isfinite().all()
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_empty_batches_with_more_threads_than_units(
+    native: str, threads: Callable[[int], None], steps: int
+) -> None:
+    layer = make_layer("lstm", 7, 100, 2)
+    threads(16)
+    for context in (torch.no_grad(), torch.enable_grad()):
+        with context:
+            assert layer(torch.randn(0, steps, 7))[0].shape == (0, steps, 100)
 
 
 @cells

@@ -86,7 +86,7 @@ def _sums_natively(
 
     groups, width = offsets.shape
     sums = offsets.new_empty(groups, count)
-    rows, columns = (torch.empty(groups, count, dtype=torch.int64) for _ in range(2))
+    rows, columns = (offsets.new_empty(groups, count, dtype=torch.int64) for _ in range(2))
     _native.best_sums(
         (groups, width, values.shape[1], each, count),
         values.data_ptr(),
@@ -134,7 +134,7 @@ def _natively(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     rows, columns = values.shape
     found = values.new_empty(rows, count)
-    indices = torch.empty(rows, count, dtype=torch.int64)
+    indices = values.new_empty(rows, count, dtype=torch.int64)
     _native.best(
         (rows, columns, count),
         values.dtype is torch.float64,

@@ -196,8 +196,8 @@ class EncoderDecoder(Keeping, nn.Module):
     def steps(self) -> Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]:
         """Return :meth:`step` for a single search, which asks no gradients.
 
-        Whether the weights are those that were packed is looked up here, and not at each step:
-        until the search is over, neither weights nor modules may change.
+        Whether the packed weights serve is looked up here, and not at each step: until the search
+        is over, neither weights, modules and their hooks nor autocast may change.
         """
         ready = self._ready()
         if ready is None:

@@ -257,7 +257,6 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.mark_non_differentiable(workspace, *(() if settings[0] == "lstm" else (c_n,)))
     ctx.save_for_backward(input, h0, c0, lengths, mask, result, workspace, *weights)
     ctx.settings, ctx.kernel, ctx.saves = tuple(settings), kernel, save
-    ctx.is_overwritten = False
 
 
 def _autograd_backward(
@@ -285,12 +284,6 @@ def _gradients(
     With ``overwrite`` nothing reads the workspace after this.
     """
     input, h0, c0, lengths, mask, output, workspace, *weights = ctx.saved_tensors
-    if ctx.is_overwritten:  # torch frees what is saved only after a node that has not failed
-        raise RuntimeError(
-            "the backward pass of this graph was broken off, and what it needs is lost; run the "
-            "forward pass again"
-        )
-    ctx.is_overwritten = overwrite
     found: Sequence[Tensor]
     if torch.is_grad_enabled() or not ctx.saves:
         found = _twin_gradients(
@@ -301,6 +294,8 @@ def _gradients(
         run: Callable[..., list[Tensor]] = torch.ops.unspool.recurrent_backward
         if plain:
             run = partial(native_recurrent.backward, overwrite=overwrite)
+            if overwrite:  # who holds on to it, or asks for gradients after a failure, is told
+                torch.autograd.graph.increment_version(workspace)
         found = run(
             *cotangents,
             input,

@@ -110,9 +110,9 @@ LEAST_SEQUENCES = 8
 def for_pass(name: str, sequences: int, gradients: bool) -> str:
     """Name the native kernel that runs a recurrent stack over a batch, where one was chosen.
 
-    ``"amx"`` leaves small batches to ``"avx512"``, and all where no gradients are asked for: what
-    a network answers depends neither on what shares the batch nor on whether a sequence comes as a
-    whole or step by step.
+    ``"amx"`` leaves small batches to ``"avx512"``, and all for which nothing is saved: what a
+    network answers in use depends neither on what shares the batch nor on whether a sequence comes
+    as a whole or step by step.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def for_pass(name: str, sequences: int, gradients: bool) -> str:
     sequences : int
         B.
     gradients : bool
-        Whether a backward pass may follow.
+        Whether what a backward pass reads is saved: gradients may be asked for, or dropout is on.
     """
     if name == "amx" and not (gradients and sequences >= LEAST_SEQUENCES):
         return "avx512"
