@@ -264,13 +264,21 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     const Parts parts = deal(a, divides ? 1 : a.threads);
     const bool single_step = is_single_step(kernels, a);
 
+    // Weights that are packed for this call have their place layer after layer.
+    const bool packs = !a.packed && !single_step;
     std::vector<Packed> packed;
-    if (a.packed) {
-        packed = places_in(kernels, stack, const_cast<float*>(a.packed));
-    } else if (!single_step) {
-        packed = places(kernels, stack, [&](int64_t count) { return arena.floats(count); });
-        pack_into(kernels, stack, a.weights, packed, parts.threads);
+    if (a.packed) packed = places_in(kernels, stack, const_cast<float*>(a.packed));
+    for (int direction = 0; direction < stack.D && packs; ++direction) {
+        const int64_t size = std::max(kernels.gate_panels(stack.cell, stack.inputs(0), H),
+                                      kernels.gate_panels(stack.cell, stack.inputs(1), H));
+        packed.push_back({arena.floats(size), arena.floats(4 * units * kernels.width)});
     }
+    auto packed_of = [&](int k) { return packed[packs ? k % stack.D : k]; };
+    auto pack_part = [&](int layer, const Range& range) {
+        for (int k = layer * stack.D; k < (layer + 1) * stack.D; ++k)
+            kernels.pack_gates(stack.cell, a.weights[k], stack.inputs(layer), H, range.begin,
+                               range.end, packed_of(k).panels, packed_of(k).bias);
+    };
 
     const bool saves = a.workspace != nullptr;
     const Workspace saved(kernels, stack, a.mask != nullptr, a.workspace);
@@ -294,44 +302,58 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     float* const shared =
         divides ? arena.floats(kernels.shared_size(stack.cell, widest, H, B)) : nullptr;
 
-    auto run = [&](int part, int member, int members) {
-        for (int layer = 0; layer < stack.L; ++layer)
-            for (int direction = 0; direction < stack.D; ++direction) {
-                const int k = layer * stack.D + direction;
-                const bool last = layer == stack.L - 1;
-                Forward job{};
-                job.cell = stack.cell;
-                job.K = stack.inputs(layer);
-                job.H = H;
-                job.reverse = direction == 1;
-                job.steps = stack.T;
-                job.sequences = parts.parts[part];
-                if (!a.packed) job.weights = &a.weights[k];
-                if (!single_step) {
-                    job.panels = packed[k].panels;
-                    job.bias = packed[k].bias;
-                }
-                job.input = input_of(layer);
-                job.h0 = advanced(a.h0, k * B * H);
-                job.c0 = advanced(a.c0, k * B * H);
-                job.output = shifted(output_of(layer), direction * H);
-                job.pad = last;
-                job.mask = shifted(mask_of(a, layer), direction * H);
-                if (job.mask) job.dropped = shifted(saved.dropped(layer), direction * H);
-                job.scale = a.scale;
-                if (saves) job.saved = saved.saved(k);
-                job.h_n = final.h_n + k * B * H;
-                job.c_n = advanced(final.c_n, k * B * H);
-                job.scratch = scratch[part + member];
-                if (divides) job.units = division_of(units, 1, member, members, shared);
-                single_step ? kernels.step(job) : kernels.forward(job);
-                if (divides) wait_for_all();  // for `shared`, and the outputs of all
+    auto run = [&](int layer, int part, int member, int members) {
+        for (int direction = 0; direction < stack.D; ++direction) {
+            const int k = layer * stack.D + direction;
+            const bool last = layer == stack.L - 1;
+            Forward job{};
+            job.cell = stack.cell;
+            job.K = stack.inputs(layer);
+            job.H = H;
+            job.reverse = direction == 1;
+            job.steps = stack.T;
+            job.sequences = parts.parts[part];
+            if (!a.packed) job.weights = &a.weights[k];
+            if (!single_step) {
+                job.panels = packed_of(k).panels;
+                job.bias = packed_of(k).bias;
             }
+            job.input = input_of(layer);
+            job.h0 = advanced(a.h0, k * B * H);
+            job.c0 = advanced(a.c0, k * B * H);
+            job.output = shifted(output_of(layer), direction * H);
+            job.pad = last;
+            job.mask = shifted(mask_of(a, layer), direction * H);
+            if (job.mask) job.dropped = shifted(saved.dropped(layer), direction * H);
+            job.scale = a.scale;
+            if (saves) job.saved = saved.saved(k);
+            job.h_n = final.h_n + k * B * H;
+            job.c_n = advanced(final.c_n, k * B * H);
+            job.scratch = scratch[part + member];
+            if (divides) job.units = division_of(units, 1, member, members, shared);
+            single_step ? kernels.step(job) : kernels.forward(job);
+            if (divides) wait_for_all();  // for `shared`, and the outputs of all
+        }
     };
-    if (divides)
-        as_team(a.threads, [&](int member, int members) { run(0, member, members); });
-    else
-        parallel(parts.size(), [&](int part) { run(part, 0, 1); });
+    if (divides) {
+        as_team(a.threads, [&](int member, int members) {
+            for (int layer = 0; layer < stack.L; ++layer) {
+                if (packs) pack_part(layer, part_of(units, member, members));
+                run(layer, 0, member, members);
+            }
+        });
+        return;
+    }
+    const int at_once = packs ? 1 : stack.L;
+    for (int first = 0; first < stack.L; first += at_once) {
+        if (packs)
+            parallel(parts.threads, [&](int part) {
+                pack_part(first, part_of(units, part, parts.threads));
+            });
+        parallel(parts.size(), [&](int part) {
+            for (int layer = first; layer < first + at_once; ++layer) run(layer, part, 0, 1);
+        });
+    }
 }
 
 // ------------------------------------------------------------------ backwards
@@ -386,29 +408,34 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
     };
     auto wants_input_gradient = [&](int layer) { return layer > 0 || bool(g.d_input); };
 
+    // Packed weights of each direction, which have their place layer after layer.
     struct Packed {
         float *state, *input;
     };
     std::vector<Packed> packed;
-    for (int k = 0; k < stack.L * stack.D; ++k) {
-        const int layer = k / stack.D;
+    for (int direction = 0; direction < stack.D; ++direction) {
+        int64_t size = 0;
+        for (int layer = 0; layer < stack.L; ++layer)
+            if (wants_input_gradient(layer))
+                size = std::max(size,
+                                kernels.gradient_panels(stack.cell, stack.inputs(layer), H));
         packed.push_back(
-            {arena.floats(kernels.gradient_panels(stack.cell, H, H)),
-             wants_input_gradient(layer)
-                 ? arena.floats(kernels.gradient_panels(stack.cell, stack.inputs(layer), H))
-                 : nullptr});
+            {arena.floats(kernels.gradient_panels(stack.cell, H, H)), arena.floats(size)});
     }
-    parallel(parts.threads, [&](int part) {
-        const Range range = part_of(units, part, parts.threads);
-        for (int k = 0; k < stack.L * stack.D; ++k) {
-            kernels.pack_gradient(stack.cell, Side::state, a.weights[k].weight_hh, H, H,
-                                  range.begin, range.end, packed[k].state);
-            if (packed[k].input)
-                kernels.pack_gradient(stack.cell, Side::input, a.weights[k].weight_ih,
-                                      stack.inputs(k / stack.D), H, range.begin, range.end,
-                                      packed[k].input);
-        }
-    });
+    auto pack_layer = [&](int layer) {
+        parallel(parts.threads, [&](int part) {
+            const Range range = part_of(units, part, parts.threads);
+            for (int direction = 0; direction < stack.D; ++direction) {
+                const Weights& weights = a.weights[layer * stack.D + direction];
+                kernels.pack_gradient(stack.cell, Side::state, weights.weight_hh, H, H,
+                                      range.begin, range.end, packed[direction].state);
+                if (wants_input_gradient(layer))
+                    kernels.pack_gradient(stack.cell, Side::input, weights.weight_ih,
+                                          stack.inputs(layer), H, range.begin, range.end,
+                                          packed[direction].input);
+            }
+        });
+    };
 
     // Gradients of the gates, where what was saved may not make room for them, and those between the
     // layers, of the layer at hand.
@@ -442,6 +469,7 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
         const bool last = layer == stack.L - 1;
         const Rows<const float> d_output = last ? g.d_output : constant(passing.output(layer));
         const Rows<float> d_input = layer == 0 ? g.d_input : passing.output(layer - 1);
+        pack_layer(layer);
 
         auto run = [&](const Sequences& sequences, int direction, float* memory,
                        const Division& division) {
@@ -452,7 +480,7 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
             job.reverse = direction == 1;
             job.units = division;
             job.sequences = sequences;
-            job.panels = packed[k].state;
+            job.panels = packed[direction].state;
             job.d_output = shifted(d_output, direction * H);
             job.d_h_n = advanced(g.d_h_n, k * B * H);
             job.d_c_n = advanced(g.d_c_n, k * B * H);
@@ -478,14 +506,13 @@ void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
             for (int direction = 0; direction < stack.D; ++direction) {
                 if (!divides) run(parts.parts[part], direction, scratch[part], {});
                 if (!wants_input_gradient(layer)) continue;
-                const int k = layer * stack.D + direction;
                 InputGradient input{};
                 input.cell = stack.cell;
                 input.K = stack.inputs(layer);
                 input.H = H;
                 input.steps = T;
                 input.sequences = parts.parts[part];
-                input.panels = packed[k].input;
+                input.panels = packed[direction].input;
                 input.d_gates = constant(d_gates_of(layer, direction));
                 input.d_input = d_input;
                 input.add = direction > 0;
