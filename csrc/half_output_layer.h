@@ -1,7 +1,7 @@
 // What single_output_layer.h does, by products of bfloat16 numbers.
 #pragma once
 
-#include "bfloat16.h"
+#include "half_product.h"
 #include "output_layer.h"
 #include "scratch.h"
 

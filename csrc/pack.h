@@ -4,7 +4,7 @@
 #include "kernels.h"
 #include "product.h"
 #if defined(UNSPOOL_BF16)
-#include "bfloat16.h"
+#include "half_product.h"
 #endif
 
 namespace unspool {

@@ -3,7 +3,7 @@
 
 #include "product.h"
 #if defined(UNSPOOL_BF16)
-#include "bfloat16.h"
+#include "half_product.h"
 #endif
 
 namespace unspool {
@@ -24,19 +24,12 @@ inline int64_t multiply_add(int64_t rounds) {
     const Tiles tiles;
     alignas(64) const Bfloat16 zeros[16 * 32] = {};
     alignas(64) float sums[16 * 16];
-    _tile_loadd(4, zeros, 64);
-    _tile_loadd(6, zeros, 64);
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int64_t i = 0; i < rounds; ++i) {
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 6);
-        _tile_dpbf16ps(2, 4, 6);
-        _tile_dpbf16ps(3, 4, 6);
-    }
-    _tile_stored(0, sums, 64);
+    load_tile<4>(zeros, 64);
+    load_tile<6>(zeros, 64);
+    for_each<4>([](auto tile) { zero_tile<tile>(); });
+    for (int64_t i = 0; i < rounds; ++i)
+        for_each<4>([](auto tile) { multiply_tiles<tile, 4, 6>(); });
+    store_tile<0>(sums, 64);
     constexpr int products = parts == 1 ? 1 : 6;  // of parts, for one of numbers
     return rounds * 4 * 2 * 16 * 16 * 32 / products;
 #else

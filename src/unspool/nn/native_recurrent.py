@@ -49,7 +49,7 @@ def results(
 
 @lru_cache(maxsize=1024)
 def workspace_size(kernel: str, cell: str, sizes: tuple[int, ...], has_mask: bool) -> int:
-    """Numbers that the forward pass saves, as csrc/recurrent.cpp lays them out."""
+    """Numbers that the forward pass saves, as csrc/workspace.h lays them out."""
     from unspool import _native
 
     size: int = _native.workspace_size(kernel, cell, sizes, has_mask)
@@ -68,7 +68,7 @@ SAVED: dict[CellName, tuple[str, ...]] = {
 def unpack(
     workspace: Tensor, kernel: str, cell: CellName, sizes: tuple[int, ...]
 ) -> list[dict[str, Tensor]]:
-    """Read what the forward pass saved, as csrc/recurrent.cpp (``Workspace``) lays it out.
+    """Read what the forward pass saved, as csrc/workspace.h lays it out.
 
     It begins with an array [T][B][units / W][4][W] for each layer and direction, where W is the
     size of the kernel's vectors, which the units fill up; an LSTM's rows end with their [units] c.
