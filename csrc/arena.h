@@ -25,12 +25,11 @@ class Arena {
 
   private:
     struct Free {
+        size_t size;
         void operator()(std::byte* memory) const;
     };
-    struct Block {
-        std::unique_ptr<std::byte, Free> memory;
-        size_t size;
-    };
+    using Block = std::unique_ptr<std::byte, Free>;
+    static size_t size_of(const Block& block) { return block.get_deleter().size; }
     void* bytes(size_t count);
 
     std::vector<Block> blocks_;  // filled one after the other

@@ -183,9 +183,8 @@ def _fake(
     # The sizes may be symbols, which C++ does not know: a row's size times the number of rows.
     one = (1, 1, 1, *map(int, sizes[3:]))
     row = native_recurrent.workspace_size(kernel, cell, one, mask is not None)
-    return native_recurrent.results(
-        input, sizes, cell, sizes[0] * sizes[1] * row if save or mask is not None else 0
-    )
+    saved = sizes[0] * sizes[1] * row if save or mask is not None else 0
+    return *native_recurrent.results(input, sizes, cell), input.new_empty(saved)
 
 
 @torch.library.register_fake("unspool::recurrent_backward")  # type: ignore[untyped-decorator]
@@ -230,6 +229,7 @@ class _Recurrent(torch.autograd.Function):
         given: Any = (input, h0, c0, lengths, weights, mask, *settings)
         results = native_recurrent.forward(*given)
         _setup_context(ctx, given, results)
+        ctx.taken = results[3].data_ptr()
         return results[:3]
 
     @staticmethod
@@ -310,6 +310,8 @@ def _gradients(
             ctx.kernel,
             list(wanted),
         )
+        if plain and overwrite and workspace.data_ptr() == ctx.taken:  # not what a hook has brought
+            native_recurrent.WORKSPACES.give_back(workspace)
     remaining = iter(found)
     return [next(remaining) if want else None for want in wanted]
 

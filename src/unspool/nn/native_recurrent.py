@@ -14,6 +14,10 @@ from torch import Tensor
 
 from unspool.nn import levels
 from unspool.nn.stack import GATES, CellName
+from unspool.nn.workspaces import Workspaces
+
+WORKSPACES = Workspaces()
+"""For what forward passes save."""
 
 # ------------------------------------------------------------------------------- shapes and memory
 
@@ -33,17 +37,14 @@ def _like_input(input: Tensor, features: int) -> Tensor:
     return input.new_empty(batch, steps, features)
 
 
-def results(
-    input: Tensor, sizes: tuple[int, ...], cell: str, saved: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Empty output, h_n, c_n and workspace, of which the last has `saved` numbers."""
+def results(input: Tensor, sizes: tuple[int, ...], cell: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Empty output, h_n and c_n."""
     batch, _, _, hidden, layers, directions = sizes
     state = (layers * directions, batch, hidden)
     return (
         _like_input(input, directions * hidden),
         input.new_empty(state),
         input.new_empty(state if cell == "lstm" else 0),
-        input.new_empty(saved),
     )
 
 
@@ -215,7 +216,8 @@ def forward(
     sizes = sizes_of(input, weights, num_layers, bidirectional)
     _check_weights(weights, sizes, cell, bias)
     size = workspace_size(kernel, cell, sizes, mask is not None) if save else 0
-    output, h_n, c_n, workspace = results(input, sizes, cell, size)
+    output, h_n, c_n = results(input, sizes, cell)
+    workspace = WORKSPACES.take(size)
     _native.forward(
         kernel,
         cell,
