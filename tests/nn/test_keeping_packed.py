@@ -1,6 +1,7 @@
 """Weights that are kept packed from call to call change nothing but the time, and last bits."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -105,13 +106,12 @@ def test_what_is_packed_serves_the_calls_that_follow():
     with torch.inference_mode(), keeping_packed(layer):
         layer(x)
         ready = layer._kept.ready
-        assert ready._packed is None  # one call may be all
+        assert not ready._packed  # one call may be all
         layer(x)
-        packed = ready._packed
-        assert packed is not None
+        ((kernel, packed),) = ready._packed.items()
         layer.step(torch.randn(5))
         layer(x)
-        assert layer._kept.ready._packed is packed
+        assert layer._kept.ready._packed == {kernel: packed}
 
 
 @pytest.mark.parametrize("calls", [1, 2])
@@ -174,3 +174,31 @@ def test_a_gradient_is_not_lost():
     with keeping_packed(layer):
         layer(x)[0].sum().backward()
     assert layer.weight_hh_l0.grad.any()
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["at once", "kept"])
+@pytest.mark.parametrize("cell", LAYERS)
+def test_answers_do_not_hang_on_the_batch_where_that_is_asked_for(cell, keeps, fastest):
+    del fastest
+    layer, x = LAYERS[cell](5, 70, num_layers=2, batch_first=True), torch.randn(20, 6, 5)
+    layer.batch_invariant = True
+    with torch.inference_mode(), keeping_packed(layer) if keeps else nullcontext():
+        for _ in range(2):
+            together, _ = layer(x)
+            alone = torch.cat([layer(each[None])[0] for each in x])
+            assert torch.equal(together, alone)
+            with_lengths, _ = layer(x, lengths=torch.full((20,), 6))
+            assert torch.equal(together, with_lengths)
+
+
+def test_both_ways_of_a_layer_are_kept_apart(fastest):
+    layer, x = GRU(5, 70, batch_first=True), torch.randn(20, 6, 5)
+    with torch.inference_mode(), keeping_packed(layer):
+        fast = [layer(x)[0] for _ in range(3)]
+        layer.batch_invariant = True
+        alike = [layer(x)[0] for _ in range(3)]
+        alone = torch.cat([layer(each[None])[0] for each in x])
+    assert all(torch.equal(fast[0], each) for each in fast)
+    assert all(torch.equal(alone, each) for each in alike)
+    torch.testing.assert_close(fast[0], alone, rtol=1e-6, atol=1e-6)
+    assert torch.equal(fast[0], alone) == (fastest != "amx")

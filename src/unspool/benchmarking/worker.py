@@ -81,7 +81,7 @@ def _peak_gflops(half: bool) -> float | None:
     name = levels.serving(levels.kernel(), half)
     if name is None:
         return None
-    name = levels.for_pass(name, 1, gradients=False)
+    name = levels.batch_invariant(name)
     from unspool import _native
 
     return _native.peak(name, torch.get_num_threads()) / 1e9

@@ -80,7 +80,10 @@ def serving_kernel(call: LayerCall) -> str | None:
     if name in levels.PLAIN:
         return None
     serving = kernels.serving(name, call.input, call.state, _weights(call.layer))
-    return serving and levels.for_pass(serving, len(call.input), gradients=False)
+    if serving is not None and getattr(call.layer, "batch_invariant", False):
+        serving = levels.batch_invariant(serving)
+    batch, steps, _ = call.input.shape
+    return serving and levels.for_batch(serving, batch, steps, call.layer.hidden_size)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from unspool.errors import RecipeError
-from unspool.models.cells import CELLS, Recurrent
+from unspool.models.cells import Recurrent, make_layers
 from unspool.settings import Settings
 
 _EMBEDDING_SIZE = 32
@@ -134,19 +134,15 @@ class Classifier(nn.Module):
 
     @staticmethod
     def _layers(input_size: int, settings: ClassifierSettings) -> Recurrent:
-        extra: dict[str, Any] = (
-            {"forget_bias": settings.forget_bias} if settings.cell == "lstm" else {}
-        )
-        layers: Recurrent = CELLS[settings.cell](
+        return make_layers(
+            settings.cell,
             input_size,
             settings.hidden_size,
             settings.num_layers,
-            batch_first=True,
             dropout=settings.dropout if settings.num_layers > 1 else 0.0,
             bidirectional=settings.bidirectional,
-            **extra,
+            forget_bias=settings.forget_bias,
         )
-        return layers
 
     def set_normalisation(self, centre: Tensor, scale: Tensor) -> None:
         """Take the normalisation that was fitted on the training part, each ``(F,)``."""

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unspool.models.cells import make_layers
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.memory import DecoderState, Memory
-from unspool.models.recurrent_layer import LayerState, recurrent_layer, run_layer
+from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.nn.attention import AdditiveAttention, Attention, MultiplicativeAttention
 from unspool.nn.dropout import LockedDropout, drop_recurrent_weights
 from unspool.nn.stepwise import SteppedLayer, SteppedLinear
@@ -66,7 +67,7 @@ class Decoder(nn.Module):
         first = settings.target_size + (readout_size if feeds else 0)
         above = size + (readout_size if attends and not feeds else 0)
         self.layers = nn.ModuleList(
-            recurrent_layer(settings.cell, inputs, size, forget_bias=settings.forget_bias)
+            make_layers(settings.cell, inputs, size, forget_bias=settings.forget_bias)
             for inputs in (first, *[above] * (settings.num_decoder_layers - 1))
         )
         dropout = settings.dropout

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from unspool.models.cells import make_layers
 from unspool.models.pixels import BinaryPixels, GreyPixels, PixelKind, Pixels
-from unspool.models.recurrent_layer import LayerState, recurrent_layer, run_layer
+from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.settings import Settings
 
 _FORGET_BIAS = 1.0
@@ -151,7 +152,7 @@ class DrawingModel(nn.Module):
         def layers(count: int, bidirectional: bool = False) -> nn.ModuleList:
             each = size // 2 if bidirectional else size
             return nn.ModuleList(
-                recurrent_layer(
+                make_layers(
                     settings.cell,
                     size,
                     each,

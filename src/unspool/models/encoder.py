@@ -9,8 +9,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from unspool.models.cells import make_layers
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
-from unspool.models.recurrent_layer import LayerState, recurrent_layer, run_layer
+from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.nn.dropout import LockedDropout
 from unspool.nn.lengths import valid_steps
 
@@ -53,7 +54,7 @@ class Encoder(nn.Module):
         width = settings.directions * settings.hidden_size
         sizes = [settings.source_size, *[width] * settings.num_encoder_layers]
         self.layers = nn.ModuleList(
-            recurrent_layer(
+            make_layers(
                 settings.cell,
                 size,
                 settings.hidden_size,

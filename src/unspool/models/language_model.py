@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from unspool.errors import RecipeError
-from unspool.models.cells import CELLS, Recurrent
+from unspool.models.cells import Recurrent, make_layers
 from unspool.nn.cross_entropy import linear_cross_entropy
 from unspool.nn.dropout import LockedDropout, drop_recurrent_weights, embed_with_dropout
 from unspool.settings import Settings
@@ -279,9 +279,7 @@ class LanguageModel(nn.Module):
 
 
 def _layer(input_size: int, hidden_size: int, settings: LanguageModelSettings) -> Recurrent:
-    extra: dict[str, Any] = {"forget_bias": settings.forget_bias} if settings.cell == "lstm" else {}
-    layer: Recurrent = CELLS[settings.cell](input_size, hidden_size, batch_first=True, **extra)
-    return layer
+    return make_layers(settings.cell, input_size, hidden_size, forget_bias=settings.forget_bias)
 
 
 def _output(

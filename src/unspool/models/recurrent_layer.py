@@ -1,4 +1,4 @@
-"""A single recurrent layer of a stack, made after settings and run with its weights dropped.
+"""A single recurrent layer of a stack, run with its weights dropped.
 
 Shapes: ``B`` batch, ``T`` steps, ``F`` features, ``H`` hidden size, ``D`` directions.
 """
@@ -9,27 +9,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from unspool.models.cells import CELLS, Recurrent
+from unspool.models.cells import Recurrent
 from unspool.nn.dropout import drop_recurrent_weights
 
 LayerState = tuple[Tensor, ...]
 """``(h,)``, or ``(h, c)`` of an LSTM."""
-
-
-def recurrent_layer(
-    cell: str,
-    input_size: int,
-    hidden_size: int,
-    *,
-    bidirectional: bool = False,
-    forget_bias: float | None = None,
-) -> Recurrent:
-    """Make a layer that takes its batch first."""
-    extra: dict[str, Any] = {"forget_bias": forget_bias} if cell == "lstm" else {}
-    layer: Recurrent = CELLS[cell](
-        input_size, hidden_size, batch_first=True, bidirectional=bidirectional, **extra
-    )
-    return layer
 
 
 def run_layer(

@@ -117,7 +117,7 @@ class DecoderStep:
         ]
         sizes = (embedding_size, hidden_size, key_size, readout_size, len(output))
         self._native = _native.Decoder(
-            levels.for_pass(kernel, 1, gradients=False),
+            levels.batch_invariant(kernel),
             cell,
             attention,
             feeds,

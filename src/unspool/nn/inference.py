@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unspool.nn import levels
 from unspool.nn.stack import Stack, State, Weights
 
 _Rows = tuple[int, int, int]
@@ -40,7 +41,8 @@ class Inference:
         self.directions = 1 + stack.bidirectional
         self._shape = (features, self.hidden_size, stack.num_layers, self.directions)
         self._weights = weights
-        self._packed: Tensor | None = None
+        self._keeps_packed = False
+        self._packed: dict[str, Tensor] = {}  # by the kernels that read them
 
     def __call__(
         self, input: Tensor, state: State | None, lengths: Tensor | None = None
@@ -97,9 +99,12 @@ class Inference:
         shape = (self._shape[2] * self.directions, size[0], self.hidden_size)
         final = [like.new_empty(shape) for _ in range(2 if self.cell == "lstm" else 1)]
         before = [each.data_ptr() for each in state] if state else []
-        packed = self._packed
+        kernel = levels.for_batch(self.kernel, *size, self.hidden_size)
+        packed = self._packed.get(kernel)
+        if packed is None and self._keeps_packed:
+            packed = self._packed[kernel] = self._pack(kernel)
         _native.forward(
-            self.kernel,
+            kernel,
             self.cell,
             (*size, *self._shape),
             input,
@@ -118,26 +123,28 @@ class Inference:
         )
         return tuple(final)
 
-    def pack(self) -> None:
-        """Bring the weights into the order in which the kernel reads them, for all further calls.
+    def keep_packed(self) -> None:
+        """Keep the weights in the order in which the kernel reads them, in all further calls.
 
-        Until then it is done in each call. It takes as much memory as the weights.
+        Until then they are brought into it in each call. It takes as much memory as the weights; a
+        kernel that leaves some batches to another one, twice as much.
         """
+        self._keeps_packed = True
+
+    def _pack(self, kernel: str) -> Tensor:
         from unspool import _native
 
-        if self._packed is not None:
-            return
         sizes, like = (1, 1, *self._shape), self._weights[0].weight_ih
-        packed = like.new_empty(_native.packed_size(self.kernel, self.cell, sizes))
+        packed = like.new_empty(_native.packed_size(kernel, self.cell, sizes))
         _native.pack(
-            self.kernel,
+            kernel,
             self.cell,
             sizes,
             self._addresses(),
             packed.data_ptr(),
             torch.get_num_threads(),
         )
-        self._packed = packed
+        return packed
 
     def _addresses(self) -> list[int]:
         return [address(each) for layer in self._weights for each in layer[:4]]

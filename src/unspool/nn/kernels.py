@@ -128,13 +128,19 @@ def run(
     saves = drops or needs_gradient
     if not _is_plain(input, *flat):
         output, h_n, c_n, _ = torch.ops.unspool.recurrent(*arguments, saves, kernel)
-    elif needs_gradient:
+        return output, (h_n, c_n) if stack.cell == "lstm" else (h_n,)
+    kernel = _for_batch(kernel, input, flat)
+    if needs_gradient:
         output, h_n, c_n = _Recurrent.apply(  # type: ignore[no-untyped-call]
             *arguments[:4], *arguments[5:], saves, kernel, *flat
         )
     else:
         output, h_n, c_n, _ = native_recurrent.forward(*arguments, saves, kernel)
     return output, (h_n, c_n) if stack.cell == "lstm" else (h_n,)
+
+
+def _for_batch(kernel: str, input: Tensor, weights: Sequence[Tensor]) -> str:
+    return levels.for_batch(kernel, input.size(0), input.size(1), weights[1].size(1))
 
 
 def _is_plain(*tensors: Tensor) -> bool:
@@ -212,8 +218,19 @@ def _fake_backward(
     return [gradient for gradient in gradients if gradient is not None]
 
 
-torch.library.impl(_LIBRARY, "recurrent", "CPU")(native_recurrent.forward)
-torch.library.impl(_LIBRARY, "recurrent_backward", "CPU")(native_recurrent.backward)
+# Which kernel suits a batch is asked where its sizes are numbers: a compiler's would be symbols.
+
+
+@torch.library.impl(_LIBRARY, "recurrent", "CPU")
+def _forward_on_cpu(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    kernel = _for_batch(arguments[-1], arguments[0], arguments[4])
+    return native_recurrent.forward(*(*arguments[:-1], kernel))
+
+
+@torch.library.impl(_LIBRARY, "recurrent_backward", "CPU")
+def _backward_on_cpu(*arguments: Any) -> list[Tensor]:
+    kernel = _for_batch(arguments[-2], arguments[3], arguments[7])
+    return native_recurrent.backward(*(*arguments[:-2], kernel, arguments[-1]))
 
 
 # ---------------------------------------------------------------------------------------- autograd
@@ -285,6 +302,7 @@ def _gradients(
     """
     input, h0, c0, lengths, mask, output, workspace, *weights = ctx.saved_tensors
     found: Sequence[Tensor]
+    kernel = ctx.kernel
     if torch.is_grad_enabled() or not ctx.saves:
         found = _twin_gradients(
             cotangents, input, h0, c0, lengths, weights, mask, ctx.settings, wanted
@@ -294,6 +312,7 @@ def _gradients(
         run: Callable[..., list[Tensor]] = torch.ops.unspool.recurrent_backward
         if plain:
             run = partial(native_recurrent.backward, overwrite=overwrite)
+            kernel = _for_batch(kernel, input, weights)
             if overwrite:  # who holds on to it, or asks for gradients after a failure, is told
                 torch.autograd.graph.increment_version(workspace)
         found = run(
@@ -307,7 +326,7 @@ def _gradients(
             output,
             workspace,
             *ctx.settings,
-            ctx.kernel,
+            kernel,
             list(wanted),
         )
         if plain and overwrite and workspace.data_ptr() == ctx.taken:  # not what a hook has brought

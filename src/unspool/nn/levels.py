@@ -103,29 +103,28 @@ def kernel() -> str:
     return name
 
 
-LEAST_SEQUENCES = 8
-"""With fewer, AMX's tiles of 16 rows are too empty."""
-
-
-def for_pass(name: str, sequences: int, gradients: bool) -> str:
+def for_batch(name: str, sequences: int, steps: int, units: int) -> str:
     """Name the native kernel that runs a recurrent stack over a batch, where one was chosen.
 
-    ``"amx"`` leaves small batches to ``"avx512"``, and all for which nothing is saved: what a
-    network answers in use depends neither on what shares the batch nor on whether a sequence comes
-    as a whole or step by step.
+    ``"amx"`` leaves to ``"avx512"``, whose sums differ in their last bits, what would not fill its
+    tiles of 16 rows, and what they take longer to be filled than to be multiplied: few units, and
+    single steps.
 
     Parameters
     ----------
     name : str
         One of :func:`names` or :func:`half_names`.
-    sequences : int
-        B.
-    gradients : bool
-        Whether what a backward pass reads is saved: gradients may be asked for, or dropout is on.
+    sequences, steps, units : int
+        B, T and H.
     """
-    if name == "amx" and not (gradients and sequences >= LEAST_SEQUENCES):
-        return "avx512"
+    if sequences < 16 or steps == 1 or units < 64:  # as measured
+        return batch_invariant(name)
     return name
+
+
+def batch_invariant(name: str) -> str:
+    """Name the native kernel for answers that are the same to the bit in every batch."""
+    return "avx512" if name == "amx" else name
 
 
 @constant_when_compiled

@@ -12,7 +12,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from unspool.nn import levels
 from unspool.nn.stack import GATES, CellName
 from unspool.nn.workspaces import Workspaces
 
@@ -208,8 +207,6 @@ def forward(
     from unspool import _native
 
     save = save or mask is not None  # where the dropped outputs lie
-    kernel = levels.for_pass(kernel, input.size(0), save)
-
     input = _with_contiguous_rows(input)
     h0, c0, lengths, mask = map(_contiguous, (h0, c0, lengths, mask))
     weights = [weight.contiguous() for weight in weights]
@@ -266,7 +263,6 @@ def backward(
     """
     from unspool import _native
 
-    kernel = levels.for_pass(kernel, input.size(0), gradients=True)
     input = _with_contiguous_rows(input)
     h0, c0, lengths, mask, d_h_n, d_c_n = map(_contiguous, (h0, c0, lengths, mask, d_h_n, d_c_n))
     weights = [weight.contiguous() for weight in weights]

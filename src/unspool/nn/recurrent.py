@@ -29,6 +29,10 @@ Hidden = Tensor | tuple[Tensor, Tensor]
 class _Recurrent(Keeping, nn.RNNBase):
     """What RNN, LSTM and GRU add to their namesakes in torch.nn."""
 
+    batch_invariant: bool = False
+    """Whether, where no gradient is asked for, answers are the same to the bit whatever shares the
+    batch. Else a batch is computed in the way that is fastest for its size."""
+
     _kept: Kept[Inference] | None = None
 
     def forward(
@@ -203,17 +207,23 @@ class _Recurrent(Keeping, nn.RNNBase):
         """The stack ready to be run without gradients; None where no native kernel serves it."""
         name = levels.kernel()
         kept = self._kept if self._scopes else None
-        if kept is not None and kept.serves(name):
-            kept.ready.pack()  # a call after the first: there may be many more
+        if (
+            kept is not None
+            and kept.ready.kernel == self._for_inference(name)
+            and kept.serves(name)
+        ):
+            kept.ready.keep_packed()  # a call after the first: there may be many more
             return kept.ready
         weights = self._weights()
         if not self._is_served(name, weights):
             return None
-        kernel = levels.for_pass(name, 1, gradients=False)
-        ready = Inference(self._stack(), self.input_size, weights, kernel)
+        ready = Inference(self._stack(), self.input_size, weights, self._for_inference(name))
         used = [each for layer in weights for each in layer]
         self._kept = Kept(ready, name, used, [self]) if self._scopes else None
         return ready
+
+    def _for_inference(self, name: str) -> str:
+        return levels.batch_invariant(name) if self.batch_invariant else name
 
     def _is_plain_state(self, state: State | None, batch: int) -> bool:
         if state is None:
@@ -244,7 +254,11 @@ class _Recurrent(Keeping, nn.RNNBase):
             return ROUTES[name]
         data = input.data if isinstance(input, PackedSequence) else input
         serving = kernels.serving(name, data, self._members(hx), weights)
-        return ROUTES["torch"] if serving is None else partial(kernels.run, kernel=serving)
+        if serving is None:
+            return ROUTES["torch"]
+        if not self._asks_for_gradients():
+            serving = self._for_inference(serving)
+        return partial(kernels.run, kernel=serving)
 
     def _forward_padded(
         self,
