@@ -243,7 +243,7 @@ struct AdditiveGradients {
     float* d_energy;        // (B, A), each sequence's part
 };
 
-// ------------------------------------------------------------------ a step of a decoder
+// ------------------------------------------------------------------ products by themselves
 
 // A matrix of rows that stand `stride` numbers apart.
 template <class Number>
@@ -254,6 +254,30 @@ struct Matrix {
     Number* row(int64_t i) const { return data + i * stride; }
     explicit operator bool() const { return data != nullptr; }
 };
+
+// output = input · B + added, where B, (depth, columns), is packed in blocks of columns.
+struct PackedProduct {
+    int64_t rows, depth, columns;
+    const float* panels;
+    Matrix<const float> input;  // rows of `depth` numbers
+    Matrix<const float> added;  // rows of `columns`, or none
+    Matrix<float> output;
+    float* rounded;  // rounded_rows(...) floats, for the rows of the input
+};
+
+struct ProductKernels {
+    int64_t (*panels)(int64_t depth, int64_t columns);  // floats
+    int64_t (*blocks)(int64_t columns);
+    // Packs blocks [begin, end) of B, which is `weight`, or its transpose.
+    void (*pack)(const Matrix<const float>& weight, bool transpose, int64_t depth, int64_t columns,
+                 int64_t begin, int64_t end, float* panels);
+    int64_t (*rounded_rows)(int64_t rows, int64_t depth);
+    void (*round)(const PackedProduct&, int64_t begin, int64_t end);  // rows
+    int64_t (*scratch)(int64_t rows);
+    void (*multiply)(const PackedProduct&, int64_t begin, int64_t end, float* scratch);  // blocks
+};
+
+// ------------------------------------------------------------------ a step of a decoder
 
 // output = W input + bias, of every row; or tanh(W input + bias + added).
 struct Linear {
@@ -342,7 +366,8 @@ struct Kernels {
     void (*gate_gradients)(const GateGradients&, int64_t begin, int64_t end);
     void (*additive_scores)(const AdditiveScores&, int64_t begin, int64_t end);  // sequences
     void (*additive_gradients)(const AdditiveGradients&, int64_t begin, int64_t end);
-    DecoderKernels decoder;  // none where products are in bfloat16
+    ProductKernels product;  // none where products are of single numbers
+    DecoderKernels decoder;  // none where they are in bfloat16
     // The `most` greatest numbers of a row and their columns; most is at least 1 and at most `columns`.
     void (*best)(const float* row, int64_t columns, int64_t most, float* values, int64_t* found);
     void (*best_of_doubles)(const double* row, int64_t columns, int64_t most, double* values,

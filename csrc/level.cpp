@@ -8,6 +8,7 @@
 #if defined(UNSPOOL_BF16)
 #include "half_output_layer.h"
 #include "half_weight_gradient.h"
+#include "packed_product.h"
 #else
 #include "decoder_step.h"
 #include "single_output_layer.h"
@@ -54,8 +55,11 @@ const Kernels kernels = {
     &additive_scores,
     &additive_gradients,
 #if defined(UNSPOOL_BF16)
+    {&product_panels, &product_blocks, &pack_product, &rounded_rows, &round_rows,
+     &packed_product_scratch, &multiply_packed},
     {},
 #else
+    {},
     {&linear_panels, &linear_panel_count, &pack_linear, &linear, &look_scratch, &look,
      &softmax_blocks, &log_softmax_sums, &log_softmax},
 #endif

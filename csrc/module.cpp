@@ -1,6 +1,6 @@
 // The Python module unspool._native: hands the C++ functions to Python and holds no logic. Arrays
 // come as addresses, 0 for none, which spares the calls any conversion; the callers, native_recurrent,
-// inference, gates, decoder_step, additive_scores and cross_entropy_kernel in unspool/nn and ranking
+// inference, gates, products, decoder_step, additive_scores and cross_entropy_kernel in unspool/nn and ranking
 // in unspool/decoding, answer for them.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
@@ -19,6 +19,7 @@
 #include "decoder.h"
 #include "levels.h"
 #include "parallel.h"
+#include "products.h"
 #include "recurrent.h"
 #include "rowwise.h"
 
@@ -350,6 +351,54 @@ void decoder_step(const unspool::PackedDecoder& decoder, const std::array<int64_
     decoder.step(state, after, threads);
 }
 
+// Address, and stride from row to row.
+using MatrixOf = std::array<int64_t, 2>;
+
+template <class T>
+unspool::Matrix<T> matrix_of(const MatrixOf& matrix) {
+    return {pointer<T>(Address(matrix[0])), matrix[1]};
+}
+
+int64_t product_panels(const std::string& kernel, int64_t depth, int64_t columns) {
+    return kernels_called(kernel).product.panels(depth, columns);
+}
+
+// Depth and columns.
+void pack_product(const std::string& kernel, const std::array<int64_t, 2>& sizes,
+                  const MatrixOf& weight, bool transpose, Address panels, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const nb::gil_scoped_release release;
+    unspool::pack_product(kernels, matrix_of<const float>(weight), transpose, sizes[0], sizes[1],
+                          pointer<float>(panels), threads);
+}
+
+// Rows, depth, columns.
+void multiply(const std::string& kernel, const std::array<int64_t, 3>& sizes, Address panels,
+              const MatrixOf& input, const MatrixOf& added, const MatrixOf& output, int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const nb::gil_scoped_release release;
+    unspool::multiply(kernels,
+                      {sizes[0], sizes[1], sizes[2], pointer<const float>(panels),
+                       matrix_of<const float>(input), matrix_of<const float>(added),
+                       matrix_of<float>(output), nullptr},
+                      threads);
+}
+
+// Rows, outputs, inputs.
+void weight_gradient(const std::string& kernel, const std::array<int64_t, 3>& sizes,
+                     const RowsOf& gradients, const std::vector<Address>& steps, Address d_weight,
+                     int threads) {
+    const Kernels& kernels = kernels_called(kernel);
+    const unspool::StepGradients job{sizes[0],
+                                     sizes[1],
+                                     sizes[2],
+                                     rows_of<const float>(gradients),
+                                     pointers<const float>(steps),
+                                     pointer<float>(d_weight)};
+    const nb::gil_scoped_release release;
+    unspool::weight_gradient(kernels, job, threads);
+}
+
 // Rows, columns and how many; of float or double. What is found does not depend on the level.
 template <class Number>
 void best_of(const std::array<int64_t, 3>& sizes, Address values, Address best_values,
@@ -468,6 +517,15 @@ NB_MODULE(_native, module) {
         .def("step", &decoder_step, "sizes"_a, "tokens"_a, "h"_a, "c"_a, "seen"_a, "memory"_a,
              "h_after"_a, "c_after"_a, "seen_after"_a, "attention"_a, "log_probabilities"_a,
              "threads"_a, "Read a token of each hypothesis.");
+    module.def("product_panels", &product_panels, "kernel"_a, "depth"_a, "columns"_a,
+               "Floats that a packed matrix takes.");
+    module.def("pack_product", &pack_product, "kernel"_a, "sizes"_a, "weight"_a, "transpose"_a,
+               "panels"_a, "threads"_a, "Pack a matrix, or its transpose, for many products.");
+    module.def("multiply", &multiply, "kernel"_a, "sizes"_a, "panels"_a, "input"_a, "added"_a,
+               "output"_a, "threads"_a, "Multiply rows by a packed matrix, and add to them.");
+    module.def("weight_gradient", &weight_gradient, "kernel"_a, "sizes"_a, "gradients"_a, "steps"_a,
+               "d_weight"_a, "threads"_a,
+               "Sum outer products of gradients and inputs over all rows of all steps.");
     module.def("best_sums", &best_sums, "sizes"_a, "values"_a, "offsets"_a, "sums"_a, "rows"_a,
                "columns"_a, "threads"_a,
                "Find the greatest sums of a group of rows' numbers and of what each row has already.");

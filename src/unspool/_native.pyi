@@ -90,6 +90,32 @@ def additive_gradients(
     gradients: tuple[int, int, int],
     threads: int,
 ) -> None: ...
+def product_panels(kernel: str, depth: int, columns: int) -> int: ...
+def pack_product(
+    kernel: str,
+    sizes: tuple[int, int],
+    weight: tuple[int, int],
+    transpose: bool,
+    panels: int,
+    threads: int,
+) -> None: ...
+def multiply(
+    kernel: str,
+    sizes: tuple[int, int, int],
+    panels: int,
+    input: tuple[int, int],
+    added: tuple[int, int],
+    output: tuple[int, int],
+    threads: int,
+) -> None: ...
+def weight_gradient(
+    kernel: str,
+    sizes: tuple[int, int, int],
+    gradients: tuple[int, int, int],
+    steps: Sequence[int],
+    d_weight: int,
+    threads: int,
+) -> None: ...
 def best_sums(
     sizes: tuple[int, int, int, int, int],
     values: int,

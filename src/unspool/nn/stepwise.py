@@ -6,13 +6,16 @@ taken out of it: the products with what is known beforehand, and the gradients o
 Shapes: ``B`` batch, ``T`` steps, ``F`` features, ``G`` gates × H, ``H`` hidden size.
 """
 
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from unspool.nn import products
 from unspool.nn.gates import run_gates
+from unspool.nn.products import PackedMatrix
 from unspool.nn.stack import State
 
 
@@ -37,45 +40,110 @@ class SteppedLinear:
     """
 
     def __init__(self, weight: Tensor, sums: Tensor) -> None:
-        device = sums.device.type
-        autocast = torch.is_autocast_enabled(device)
-        # As autocast would, but once.
-        self._type = torch.get_autocast_dtype(device) if autocast else weight.dtype
-        self._weight = weight.detach().to(self._type).t()
+        self._learns = weight.requires_grad and torch.is_grad_enabled()
+        sums = sums.to(torch.promote_types(sums.dtype, torch.float32))
+        kernel = products.serving(weight, len(sums)) if torch.is_grad_enabled() else None
+        product = _TorchProduct if kernel is None else partial(_NativeProduct, kernel=kernel)
+        self._product = product(weight)
         self._inputs: list[Tensor] = []
         self._done = 0
-        sums = sums.to(torch.promote_types(sums.dtype, torch.float32))
-        tapped: Tensor = _Tap.apply(sums, weight, self._inputs)  # type: ignore[no-untyped-call]
-        self._learns = weight.requires_grad and torch.is_grad_enabled()
+        tapped: Tensor = _Tap.apply(  # type: ignore[no-untyped-call]
+            sums, weight, self._inputs, self._product
+        )
         self._sums = tapped.unbind(1)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the next step's sum, ``(B, G)``, given its ``x``, ``(B, F)``."""
-        x = x.to(self._type)
+        x = x.to(self._product.dtype)
         if self._learns:
             self._inputs.append(x.detach())
-        total = self._sums[self._done] + x @ self._weight
+        total = self._product(x, self._sums[self._done])
         self._done += 1
         return total
+
+
+class _TorchProduct:
+    """``W x`` by torch, in the precision that autocast asks for."""
+
+    def __init__(self, weight: Tensor) -> None:
+        device = weight.device.type
+        autocast = torch.is_autocast_enabled(device)
+        # As autocast would, but once.
+        self.dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+        self._weight = weight.detach().to(self.dtype).t()
+
+    def __call__(self, x: Tensor, added: Tensor) -> Tensor:
+        return added + x @ self._weight
+
+    def weight_gradient(self, d_sums: Tensor, inputs: list[Tensor]) -> Tensor:
+        x = torch.stack(inputs, 1)  # (B, as many steps as were taken, F)
+        taken = d_sums[:, : x.size(1)].flatten(0, 1).to(x.dtype)
+        return taken.t() @ x.flatten(0, 1)
+
+
+class _NativeProduct:
+    """``W x`` by a kernel of our own."""
+
+    dtype = torch.float32
+
+    def __init__(self, weight: Tensor, kernel: str) -> None:
+        self._weight, self._kernel = weight.detach(), kernel
+        self.packed = PackedMatrix(weight, True, kernel)
+
+    def __call__(self, x: Tensor, added: Tensor) -> Tensor:
+        return _Product.apply(x, added, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    @cached_property
+    def transposed(self) -> PackedMatrix:
+        """For the gradient of ``x``."""
+        return PackedMatrix(self._weight, False, self._kernel)
+
+    def weight_gradient(self, d_sums: Tensor, inputs: list[Tensor]) -> Tensor:
+        return products.weight_gradient(d_sums, inputs, self._kernel)
+
+
+class _Product(torch.autograd.Function):
+    """``W x`` and what is added to it; the gradient of ``W`` is learnt elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, added: Tensor, product: _NativeProduct) -> Tensor:
+        ctx.product = product
+        return product.packed.multiply(_with_contiguous_rows(x), _with_contiguous_rows(added))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_sum: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        d_x = None
+        if ctx.needs_input_grad[0]:
+            d_x = ctx.product.transposed.multiply(_with_contiguous_rows(d_sum))
+        return d_x, d_sum, None
+
+
+def _with_contiguous_rows(x: Tensor) -> Tensor:
+    return x if x.stride(1) == 1 else x.contiguous()
 
 
 class _Tap(torch.autograd.Function):
     """Hand the sums on, and learn their gradients: those of everything that is added to them."""
 
     @staticmethod
-    def forward(ctx: Any, sums: Tensor, weight: Tensor, inputs: list[Tensor]) -> Tensor:
-        ctx.inputs, ctx.type = inputs, weight.dtype
+    def forward(
+        ctx: Any,
+        sums: Tensor,
+        weight: Tensor,
+        inputs: list[Tensor],
+        product: _TorchProduct | _NativeProduct,
+    ) -> Tensor:
+        ctx.inputs, ctx.product, ctx.type = inputs, product, weight.dtype
         return sums.view_as(sums)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_sums: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        if not ctx.needs_input_grad[1]:
-            return d_sums, None, None
-        x = torch.stack(ctx.inputs, 1)  # (B, as many steps as were taken, F)
-        taken = d_sums[:, : x.size(1)].flatten(0, 1).to(x.dtype)
-        d_weight = taken.t() @ x.flatten(0, 1)
-        return d_sums, d_weight.to(ctx.type), None
+    def backward(ctx: Any, d_sums: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        d_weight = None
+        if ctx.needs_input_grad[1]:
+            d_weight = ctx.product.weight_gradient(d_sums, ctx.inputs).to(ctx.type)
+        return d_sums, d_weight, None, None
 
 
 class SteppedLayer:

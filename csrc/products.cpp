@@ -1,0 +1,78 @@
+#include "products.h"
+
+#include <algorithm>
+
+#include "arena.h"
+#include "parallel.h"
+
+namespace unspool {
+namespace {
+
+// As many members as there is work for.
+int members_for(int64_t multiplications, int threads) {
+    constexpr int64_t least_work = 500'000;
+    return int(std::clamp<int64_t>(multiplications / least_work, 1, threads));
+}
+
+}  // namespace
+
+void pack_product(const Kernels& kernels, const Matrix<const float>& weight, bool transpose,
+                  int64_t depth, int64_t columns, float* panels, int threads) {
+    const int64_t blocks = kernels.product.blocks(columns);
+    parallel(threads, [&](int part) {
+        const Range range = part_of(blocks, part, threads);
+        kernels.product.pack(weight, transpose, depth, columns, range.begin, range.end, panels);
+    });
+}
+
+void multiply(const Kernels& kernels, PackedProduct job, int threads) {
+    const Lease lease;
+    const ProductKernels& product = kernels.product;
+    job.rounded = lease.arena.floats(product.rounded_rows(job.rows, job.depth));
+    const int most = members_for(job.rows * job.depth * job.columns, threads);
+    std::vector<float*> scratch;
+    for (int member = 0; member < most; ++member)
+        scratch.push_back(lease.arena.floats(product.scratch(job.rows)));
+    // The weights, of which there are more than of the rows, are divided.
+    as_team(most, [&](int member, int members) {
+        const Range rows = part_of(job.rows, member, members);
+        product.round(job, rows.begin, rows.end);
+        wait_for_all();
+        const Range blocks = part_of(product.blocks(job.columns), member, members);
+        product.multiply(job, blocks.begin, blocks.end, scratch[member]);
+    });
+}
+
+void weight_gradient(const Kernels& kernels, const StepGradients& g, int threads) {
+    const Lease lease;
+    const int64_t steps = int64_t(g.steps.size());
+    std::vector<const float*> gradients, input;
+    gradients.reserve(g.rows * steps);
+    input.reserve(g.rows * steps);
+    for (int64_t t = 0; t < steps; ++t)
+        for (int64_t b = 0; b < g.rows; ++b) {
+            gradients.push_back(g.gradients.at(b, t));
+            input.push_back(g.steps[t] + b * g.inputs);
+        }
+    constexpr Cell cell = Cell::rnn_tanh;  // whose layout is that of any linear layer
+    const int64_t units = g.outputs / kernels.width;
+    const int parts = members_for(g.rows * steps * g.inputs * g.outputs, threads);
+    const int64_t size = kernels.weight_gradient_scratch(cell, g.inputs, units / parts + 1);
+    std::vector<float*> scratch;
+    for (int part = 0; part < parts; ++part) scratch.push_back(lease.arena.floats(size));
+    parallel(parts, [&](int part) {
+        const Range range = part_of(units, part, parts);
+        WeightGradient job{};
+        job.cell = cell;
+        job.H = g.outputs;
+        job.begin = range.begin;
+        job.end = range.end;
+        job.count = g.rows * steps;
+        job.d_gates = gradients.data();
+        job.input = {g.inputs, input.data(), g.d_weight, nullptr};
+        job.scratch = scratch[part];
+        kernels.weight_gradient(job);
+    });
+}
+
+}  // namespace unspool

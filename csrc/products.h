@@ -1,0 +1,28 @@
+// Matrix products of a layer that is run step by step, on the tiles of a matrix unit: levels without
+// one have no such kernels.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels.h"
+
+namespace unspool {
+
+// Packs B, (depth, columns), which is `weight` or its transpose, into kernels.product.panels(...) floats.
+void pack_product(const Kernels&, const Matrix<const float>& weight, bool transpose, int64_t depth,
+                  int64_t columns, float* panels, int threads);
+
+// `rounded` is not read.
+void multiply(const Kernels&, PackedProduct, int threads);
+
+// d_weight = Σ gradient ⊗ input over the rows of all steps.
+struct StepGradients {
+    int64_t rows, outputs, inputs;     // `outputs` is a multiple of the kernel's width
+    Rows<const float> gradients;       // `outputs` numbers each
+    std::vector<const float*> steps;   // of each step its (rows, inputs)
+    float* d_weight;                   // (outputs, inputs)
+};
+void weight_gradient(const Kernels&, const StepGradients&, int threads);
+
+}  // namespace unspool

@@ -1,0 +1,119 @@
+"""Products of many small batches with one matrix, on the processor's matrix unit (AMX).
+
+A step of a batch has some hundred rows, and the next step has the same matrix: here it is brought
+into the order in which the kernel reads it once, and not at each step.
+
+Shapes: ``N`` rows, ``K`` numbers of an input, ``M`` of an output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unspool.nn import kernels, levels
+from unspool.nn.inference import address
+
+_KERNELS = ("amx", "amx_bf16")
+_LEAST_ROWS = 16  # the height of a tile
+_WIDTH = 16  # of a vector
+
+
+def serving(weight: Tensor, rows: int) -> str | None:
+    """Name the kernel for products of ``rows`` rows with a weight; None where torch's own serve."""
+    if rows < _LEAST_ROWS or weight.numel() == 0 or not weight.is_cpu:
+        return None
+    if weight.dtype != torch.float32 or not kernels.is_unobserved() or kernels.is_transformed():
+        return None
+    half = torch.is_autocast_enabled("cpu")
+    if half and torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return None
+    name = levels.serving(levels.kernel(), half)
+    return name if name in _KERNELS else None
+
+
+class PackedMatrix:
+    """``B``, (K, M), in the order in which the kernel reads it.
+
+    Parameters
+    ----------
+    weight : Tensor
+        ``B`` or, with ``transpose``, its transpose, in float32.
+    transpose : bool
+    kernel : str
+        What :func:`serving` named.
+    """
+
+    def __init__(self, weight: Tensor, transpose: bool, kernel: str) -> None:
+        from unspool import _native
+
+        weight = weight.detach()
+        if weight.stride(1) != 1:
+            weight = weight.contiguous()
+        self._kernel = kernel
+        rows, columns = weight.shape
+        self._sizes = (columns, rows) if transpose else (rows, columns)
+        self._panels = weight.new_empty(_native.product_panels(kernel, *self._sizes))
+        _native.pack_product(
+            kernel,
+            self._sizes,
+            _rows(weight),
+            transpose,
+            self._panels.data_ptr(),
+            torch.get_num_threads(),
+        )
+
+    def multiply(self, input: Tensor, added: Tensor | None = None) -> Tensor:
+        """Return ``input · B + added``, (N, M), of (N, K) and (N, M) in float32."""
+        from unspool import _native
+
+        depth, columns = self._sizes
+        output = input.new_empty(len(input), columns)
+        _native.multiply(
+            self._kernel,
+            (len(input), depth, columns),
+            self._panels.data_ptr(),
+            _rows(input),
+            _rows(added),
+            _rows(output),
+            torch.get_num_threads(),
+        )
+        return output
+
+
+def weight_gradient(gradients: Tensor, inputs: Sequence[Tensor], kernel: str) -> Tensor:
+    """Return Σ gradient ⊗ input, (M, K), over rows and steps.
+
+    Parameters
+    ----------
+    gradients : (N, T, M) tensor
+        Of the outputs; steps from ``len(inputs)`` on are left out.
+    inputs : sequence of (N, K) tensors
+        Of each step.
+    kernel : str
+        What :func:`serving` named.
+    """
+    from unspool import _native
+
+    rows, _, outputs = gradients.shape
+    size = inputs[0].size(1)
+    if outputs % _WIDTH or gradients.stride(2) != 1:
+        gradients = torch.nn.functional.pad(gradients, (0, -outputs % _WIDTH)).contiguous()
+    found = gradients.new_empty(gradients.size(2), size)
+    inputs = [each.contiguous() for each in inputs]
+    _native.weight_gradient(
+        kernel,
+        (rows, gradients.size(2), size),
+        (gradients.data_ptr(), gradients.stride(0), gradients.stride(1)),
+        [each.data_ptr() for each in inputs],
+        found.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return found[:outputs]
+
+
+def _rows(matrix: Tensor | None) -> tuple[int, int]:
+    """Address, and stride from row to row."""
+    return address(matrix), 0 if matrix is None else matrix.stride(0)

@@ -1,0 +1,122 @@
+"""Products with a packed matrix, beside those of torch in double precision."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from unspool.nn import levels, products
+from unspool.nn.products import PackedMatrix
+from unspool.nn.stepwise import SteppedLinear
+
+KERNELS = [name for name in (*levels.names(), *levels.half_names()) if name.startswith("amx")]
+pytestmark = pytest.mark.skipif(not KERNELS, reason="needs AMX")
+PRECISION = {"amx": 2e-7, "amx_bf16": 4e-3}  # of the largest product, for each that is summed
+SHAPES = [(16, 32, 64), (17, 1, 1), (40, 33, 70), (150, 320, 960), (31, 100, 257), (1, 7, 16)]
+"""N, K, M."""
+
+
+def near(found: Tensor, expected: Tensor, kernel: str, depth: int) -> bool:
+    largest = expected.abs().max() / depth**0.5
+    return bool((found - expected).abs().max() <= PRECISION[kernel] * largest * depth)
+
+
+@pytest.fixture
+def on_amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNSPOOL_KERNEL", "amx")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("transpose", [False, True])
+def test_a_product(kernel, shape, transpose, threads):
+    rows, depth, columns = shape
+    torch.manual_seed(0)
+    input, added = torch.randn(rows, depth + 3)[:, 3:], torch.randn(rows, columns)
+    weight = torch.randn(depth, columns + 5)[:, :columns]
+    if transpose:
+        weight = torch.randn(columns, depth + 2)[:, 2:]
+    expected = input.double() @ (weight.t() if transpose else weight).double()
+    found = []
+    for count in (1, 2, 3):
+        threads(count)
+        matrix = PackedMatrix(weight, transpose, kernel)
+        found.append((matrix.multiply(input), matrix.multiply(input, added)))
+    assert near(found[0][0], expected, kernel, depth)
+    assert torch.equal(found[0][1], found[0][0] + added)
+    assert all(map(torch.equal, found[1], found[0]))
+    assert all(map(torch.equal, found[2], found[0]))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_columns_of_a_matrix_may_lie_side_by_side(kernel):
+    weight, input = torch.randn(48, 40).t(), torch.randn(20, 40)
+    found = PackedMatrix(weight, False, kernel).multiply(input)
+    assert torch.equal(found, PackedMatrix(weight.contiguous(), False, kernel).multiply(input))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_gradient_of_a_weight(kernel, shape, threads):
+    rows, size, outputs = shape
+    gradients = torch.randn(rows, 5, outputs)
+    inputs = [torch.randn(size, rows).t() for _ in range(4)]
+    x = torch.stack(inputs, 1).double().flatten(0, 1)
+    expected = gradients[:, :4].double().flatten(0, 1).t() @ x
+    found = []
+    for count in (1, 2, 3):
+        threads(count)
+        found.append(products.weight_gradient(gradients, inputs, kernel))
+    assert near(found[0], expected, kernel, 4 * rows)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_stepped_linear_takes_it(on_amx, half, monkeypatch):
+    torch.manual_seed(0)
+    weight = (torch.randn(70, 33) / 6).requires_grad_()
+    sums = torch.randn(20, 4, 70).requires_grad_()
+    x, out = torch.randn(20, 33).requires_grad_(), torch.randn(70, 33) / 10
+
+    def results():
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            linear, given, found = SteppedLinear(weight, sums), x, []
+            for _ in range(3):
+                found.append(linear(given))
+                given = torch.tanh(found[-1] @ out).float()
+        total = torch.stack(found)
+        return [total, *torch.autograd.grad(total.square().sum(), [weight, sums, x])]
+
+    taken = []
+    pack = PackedMatrix.__init__
+
+    def watched(self, *arguments):
+        taken.append(arguments[2])
+        pack(self, *arguments)
+
+    monkeypatch.setattr(PackedMatrix, "__init__", watched)
+    found = results()
+    assert taken == ["amx_bf16" if half else "amx"] * 2
+    monkeypatch.setenv("UNSPOOL_KERNEL", "torch")
+    half = False
+    for one, other in zip(found, results(), strict=True):
+        tolerance = 0.05 if taken[0] == "amx_bf16" else 1e-5
+        torch.testing.assert_close(
+            one, other, rtol=0, atol=tolerance * float(other.detach().abs().max())
+        )
+
+
+def test_what_is_left_to_torch(on_amx, monkeypatch):
+    weight = torch.randn(64, 64)
+    assert products.serving(weight, 16) == "amx"
+    assert products.serving(weight, 15) is None
+    assert products.serving(weight.double(), 16) is None
+    assert products.serving(weight[:0], 16) is None
+    assert products.serving(weight.to("meta"), 16) is None
+    with torch.autocast("cpu", torch.float16):
+        assert products.serving(weight, 16) is None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert products.serving(weight, 16) == "amx_bf16"
+    for name in ("avx512", "torch"):
+        monkeypatch.setenv("UNSPOOL_KERNEL", name)
+        assert products.serving(weight, 16) is None
