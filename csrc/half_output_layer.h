@@ -46,7 +46,8 @@ inline void pack_hidden(const Positions& p, int64_t begin, int64_t end) {
 
 // What a thread works in, for a block of classes.
 struct OutputScratch {
-    Bfloat16* weights;    // (class_block, depth32(H)), rounded or in parts, as all but the floats
+    Bfloat16* weights;    // (class_block, depth32(H)), rounded or in parts, as all but the floats;
+                          // rows, as those of `transposed`, are row_stride(...) apart
     float* logits;        // [class_block][stride]
     Bfloat16* gradient;   // (class_block, stride): of the logits
     Bfloat16* transposed; // (stride, class_block): the same
@@ -55,10 +56,10 @@ struct OutputScratch {
     float* biases;        // [class_block][16]
 
     OutputScratch(Allocator& memory, int64_t stride, int64_t H) {
-        weights = memory.array<Bfloat16>(class_block * depth32(H) * parts);
+        weights = memory.array<Bfloat16>(class_block * row_stride(depth32(H)));
         logits = memory.floats(class_block * stride);
         gradient = memory.array<Bfloat16>(class_block * stride * parts);
-        transposed = memory.array<Bfloat16>(class_block * stride * parts);
+        transposed = memory.array<Bfloat16>(stride * row_stride(class_block));
         pairs = memory.array<Bfloat16>(class_block * vectors(H) * 16 * parts);
         sums = memory.floats(class_block * vectors(H) * 16);
         biases = memory.floats(class_block * 16);
@@ -83,8 +84,8 @@ inline void logits(const Positions& p, int64_t begin, int64_t end, float* scratc
         const int64_t count = p.V - first < class_block ? p.V - first : class_block;
         for (int64_t c = 0; c < whole_tiles(count); ++c)
             round_row(p.weight + (first + c) * p.H, c < count ? p.H : 0,
-                      own.weights + c * depth32(p.H) * parts, depth32(p.H));
-        multiply({own.weights, depth32(p.H) * parts, whole_tiles(count), depth32(p.H),
+                      own.weights + c * row_stride(depth32(p.H)), depth32(p.H));
+        multiply({own.weights, row_stride(depth32(p.H)), whole_tiles(count), depth32(p.H),
                   reinterpret_cast<const Bfloat16*>(p.columns), depth32(p.H) * 16 * parts,
                   own.logits, p.stride},
                  p.stride / 16);
@@ -141,7 +142,8 @@ struct LogitGradient {
             transpose16(m[part]);
             for (int64_t j = 0; j < 16; ++j)
                 _mm512_storeu_si512(
-                    to.transposed + ((n + j) * class_block + c) * parts + part * 32, m[part][j]);
+                    to.transposed + (n + j) * row_stride(class_block) + c * parts + part * 32,
+                    m[part][j]);
         }
     }
 
@@ -155,7 +157,7 @@ struct LogitGradient {
         for (int part = 0; part < parts; ++part) {
             const auto half = Bfloat16(_mm256_extract_epi16(halves.part[part], 0));
             to.gradient[c * p.stride * parts + n / 32 * 32 * parts + part * 32 + n % 32] = half;
-            to.transposed[n * class_block * parts + c / 32 * 32 * parts + part * 32 + c % 32] =
+            to.transposed[n * row_stride(class_block) + c / 32 * 32 * parts + part * 32 + c % 32] =
                 half;
         }
         to.biases[c * 16] += after - before;
@@ -188,7 +190,7 @@ inline void add_hidden_gradient(const Positions& p, const OutputScratch& own, co
             };
             store_pairs(own.pairs + v * 16 * class_block * parts, c, {row(c), row(c + 1)});
         }
-    multiply({own.transposed, class_block * parts, whole_tiles(p.N), depth32(count), own.pairs,
+    multiply({own.transposed, row_stride(class_block), whole_tiles(p.N), depth32(count), own.pairs,
               16 * class_block * parts, d_hidden, vectors(p.H) * 16, add},
              vectors(p.H));
 }
