@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -128,7 +129,8 @@ def _ours(cell: str, bf16: bool) -> Step:
             totals = task.loss(Segment(tokens, targets, never, always))
         totals.objective.backward()
         norm = clip_gradients(task.model, CLIP)
-        assert bool(norm.isfinite() & totals.loss.isfinite())
+        assert math.isfinite(norm)
+        assert math.isfinite(float(totals.loss.detach()))
         optimizer.step()
 
     return step

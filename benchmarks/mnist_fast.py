@@ -77,7 +77,7 @@ def _train(recipe: str, layers: str, seed: int) -> dict[str, Any]:
 
 def _use_torch_layers() -> None:
     """Put torch.nn's layers in the place of ours; all sequences have the same length here."""
-    from unspool.models import classifier
+    from unspool.models import cells
 
     def without_lengths(cls: type[torch.nn.RNNBase]) -> type[torch.nn.RNNBase]:
         class Plain(cls):  # type: ignore[misc, valid-type]
@@ -91,7 +91,7 @@ def _use_torch_layers() -> None:
         return Plain
 
     plain = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
-    classifier.CELLS.update({name: without_lengths(cls) for name, cls in plain.items()})  # type: ignore[misc]
+    cells.CELLS.update({name: without_lengths(cls) for name, cls in plain.items()})  # type: ignore[misc]
 
 
 def _arguments() -> argparse.Namespace:

@@ -17,6 +17,7 @@ sides take turns, so that a machine whose speed drifts treats both alike.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -201,7 +202,8 @@ def our_step(model: EncoderDecoder, precision: Precision) -> Callable[[PairBatch
             hidden, targets = read_targets(model, batch)
             loss = model.nats(hidden, targets) / len(targets)
         loss.backward()
-        assert bool(clip_gradients(model, CLIP).isfinite() & loss.isfinite())
+        assert math.isfinite(clip_gradients(model, CLIP))
+        assert math.isfinite(float(loss.detach()))
         optimizer.step()
         return loss.detach()
 

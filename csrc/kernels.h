@@ -372,6 +372,9 @@ struct Kernels {
     void (*best)(const float* row, int64_t columns, int64_t most, float* values, int64_t* found);
     void (*best_of_doubles)(const double* row, int64_t columns, int64_t most, double* values,
                             int64_t* found);
+    // Which of the numbers [begin, end) are kept, 1 or 0: what has a chance of `dropped` 65,536ths to be
+    // dropped. The same by every level; begin is a multiple of 4.
+    void (*draw_kept)(uint64_t key, int64_t begin, int64_t end, int32_t dropped, uint8_t* kept);
     // Multiply-adds in registers, for some rounds; returns how many operations these were.
     int64_t (*multiply_add)(int64_t rounds);
 };

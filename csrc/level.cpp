@@ -1,6 +1,7 @@
 // One level of vector instructions; compiled once for each, see CMakeLists.txt.
 #include "additive_attention.h"
 #include "best.h"
+#include "chances.h"
 #include "gates.h"
 #include "levels.h"
 #include "peak.h"
@@ -65,6 +66,7 @@ const Kernels kernels = {
 #endif
     &best,
     &best_of_doubles,
+    &draw_kept,
     &multiply_add,
 };
 

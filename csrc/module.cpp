@@ -1,7 +1,7 @@
 // The Python module unspool._native: hands the C++ functions to Python and holds no logic. Arrays
 // come as addresses, 0 for none, which spares the calls any conversion; the callers, native_recurrent,
-// inference, gates, products, decoder_step, additive_scores and cross_entropy_kernel in unspool/nn and ranking
-// in unspool/decoding, answer for them.
+// inference, gates, products, decoder_step, additive_scores, dropout and cross_entropy_kernel in
+// unspool/nn and ranking in unspool/decoding, answer for them.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
@@ -437,6 +437,12 @@ void best_sums(const std::array<int64_t, 5>& n, Address values, Address offsets,
     unspool::best_sums(kernels, job, threads);
 }
 
+void draw_kept(uint64_t key, int64_t count, int32_t dropped, Address kept, int threads) {
+    static const Kernels& kernels = *single_kernels().back();
+    const nb::gil_scoped_release release;
+    unspool::draw_kept(kernels, key, count, dropped, pointer<uint8_t>(kept), threads);
+}
+
 // Operations a second that all threads together can do at most.
 double peak(const std::string& kernel, int threads) {
     const Kernels& kernels = kernels_called(kernel);
@@ -532,6 +538,8 @@ NB_MODULE(_native, module) {
     module.def("best", &best, "sizes"_a, "doubles"_a, "values"_a, "best_values"_a,
                "best_columns"_a, "threads"_a,
                "Find the greatest numbers of each row; sizes are rows, columns and how many.");
+    module.def("draw_kept", &draw_kept, "key"_a, "count"_a, "dropped"_a, "kept"_a, "threads"_a,
+               "Draw which numbers dropout keeps; each is dropped by so many 65,536ths.");
     module.def("peak", &peak, "kernel"_a, "threads"_a,
                "Floating-point operations a second that the processor can do at most, measured.");
 }

@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t enough_units = 10'000;
 constexpr int64_t enough_tangents = 20'000;
 constexpr int64_t enough_numbers = 200'000;
+constexpr int64_t enough_draws = 100'000;
 
 // Calls work(begin, end) for parts of the rows.
 template <class Work>
@@ -63,6 +64,14 @@ void best(const Kernels& kernels, const BestOfRows<float>& job, int threads) {
 
 void best(const Kernels& kernels, const BestOfRows<double>& job, int threads) {
     best_by(kernels.best_of_doubles, job, threads);
+}
+
+void draw_kept(const Kernels& kernels, uint64_t key, int64_t count, int32_t dropped, uint8_t* kept,
+               int threads) {
+    constexpr int64_t each = 4;  // numbers of a word
+    deal_rows((count + each - 1) / each, each, enough_draws, threads, [&](int64_t begin, int64_t end) {
+        kernels.draw_kept(key, begin * each, std::min(end * each, count), dropped, kept);
+    });
 }
 
 void best_sums(const Kernels& kernels, const BestSums& job, int threads) {

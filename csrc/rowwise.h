@@ -37,4 +37,8 @@ struct BestSums {
 };
 void best_sums(const Kernels&, const BestSums&, int threads);
 
+// Which of `count` numbers dropout keeps, 1 or 0, each dropped by a chance of `dropped` 65,536ths: a
+// function of the key, whatever the level and the number of threads.
+void draw_kept(const Kernels&, uint64_t key, int64_t count, int32_t dropped, uint8_t* kept, int threads);
+
 }  // namespace unspool

@@ -116,6 +116,7 @@ def weight_gradient(
     d_weight: int,
     threads: int,
 ) -> None: ...
+def draw_kept(key: int, count: int, dropped: int, kept: int, threads: int) -> None: ...
 def best_sums(
     sizes: tuple[int, int, int, int, int],
     values: int,

@@ -76,10 +76,9 @@ def _shift(pictures: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """Move every picture by whole pixels: a window cut from the picture with a wide margin."""
     batch, rows, columns = pictures.shape
     margin = F.pad(pictures, (most, most, most, most))
-    down, right = torch.randint(0, 2 * most + 1, (2, batch, 1), generator=generator)
-    row = (down + torch.arange(rows))[:, :, None]  # (B, R, 1)
-    column = (right + torch.arange(columns))[:, None, :]  # (B, 1, C)
-    return margin[torch.arange(batch)[:, None, None], row, column]
+    down, right = torch.randint(0, 2 * most + 1, (2, batch), generator=generator)
+    windows = margin.unfold(1, rows, 1).unfold(2, columns, 1)  # (B, ·, ·, R, C)
+    return windows[torch.arange(batch), down, right]
 
 
 def _warp(pictures: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:

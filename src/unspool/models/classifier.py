@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unspool.errors import RecipeError
 from unspool.models.cells import Recurrent, make_layers
+from unspool.nn.dropout import Dropout
 from unspool.settings import Settings
 
 _EMBEDDING_SIZE = 32
@@ -125,7 +126,7 @@ class Classifier(nn.Module):
             else nn.Identity()
         )
         self.recurrent = self._layers(settings.input_projection or size, settings)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         directions = 2 if settings.bidirectional else 1
         self.head = nn.Linear(directions * settings.hidden_size, num_classes)
         if settings.output_init == "standard-normal":

@@ -16,7 +16,7 @@ from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.memory import DecoderState, Memory
 from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.nn.attention import AdditiveAttention, Attention, MultiplicativeAttention
-from unspool.nn.dropout import LockedDropout, drop_recurrent_weights
+from unspool.nn.dropout import Dropout, LockedDropout, drop_recurrent_weights
 from unspool.nn.stepwise import SteppedLayer, SteppedLinear
 
 _ATTENTIONS = {"additive": AdditiveAttention, "multiplicative": MultiplicativeAttention}
@@ -71,7 +71,7 @@ class Decoder(nn.Module):
             for inputs in (first, *[above] * (settings.num_decoder_layers - 1))
         )
         dropout = settings.dropout
-        kind = LockedDropout if dropout.locked else nn.Dropout
+        kind = LockedDropout if dropout.locked else Dropout
         self.before, self.between, self.after = (
             kind(share) for share in (dropout.inputs, dropout.layers, dropout.outputs)
         )

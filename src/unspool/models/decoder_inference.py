@@ -19,7 +19,7 @@ from unspool.models.memory import DecoderState
 from unspool.nn import kernels, levels
 from unspool.nn.attention import AdditiveAttention, MultiplicativeAttention
 from unspool.nn.decoder_step import DecoderStep, DecoderWeights, Dense, Source
-from unspool.nn.dropout import LockedDropout
+from unspool.nn.dropout import Dropout, LockedDropout
 from unspool.nn.inference import is_plain
 from unspool.nn.keeping import Kept
 from unspool.nn.stack import Weights
@@ -27,7 +27,7 @@ from unspool.nn.stack import Weights
 _KNOWN = {
     Decoder,
     nn.ModuleList,
-    nn.Dropout,
+    Dropout,
     LockedDropout,
     nn.Identity,
     nn.Linear,

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from unspool.models.cells import make_layers
 from unspool.models.pixels import BinaryPixels, GreyPixels, PixelKind, Pixels
 from unspool.models.recurrent_layer import LayerState, run_layer
+from unspool.nn.dropout import Dropout
 from unspool.settings import Settings
 
 _FORGET_BIAS = 1.0
@@ -165,7 +166,7 @@ class DrawingModel(nn.Module):
         self.down = layers(settings.num_sweeps)
         self.across = layers(settings.num_sweeps, bidirectional=True)
         self.along = layers(settings.num_row_layers)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(size, self.pixels.num_parameters)
 
     def forward(self, values: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from unspool.models.cells import make_layers
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.recurrent_layer import LayerState, run_layer
-from unspool.nn.dropout import LockedDropout
+from unspool.nn.dropout import Dropout, LockedDropout
 from unspool.nn.lengths import valid_steps
 
 
@@ -65,7 +65,7 @@ class Encoder(nn.Module):
         )
         dropout = settings.dropout
         inner = [dropout.layers] * (settings.num_encoder_layers - 1)
-        kind = LockedDropout if dropout.locked else nn.Dropout
+        kind = LockedDropout if dropout.locked else Dropout
         self.dropouts = nn.ModuleList(
             kind(share) for share in (dropout.inputs, *inner, dropout.outputs)
         )

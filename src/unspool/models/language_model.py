@@ -15,7 +15,7 @@ from torch.func import functional_call
 from unspool.errors import RecipeError
 from unspool.models.cells import Recurrent, make_layers
 from unspool.nn.cross_entropy import linear_cross_entropy
-from unspool.nn.dropout import LockedDropout, drop_recurrent_weights, embed_with_dropout
+from unspool.nn.dropout import Dropout, LockedDropout, drop_recurrent_weights, embed_with_dropout
 from unspool.settings import Settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -164,7 +164,7 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(num_tokens, sizes[0])
         self.layers = nn.ModuleList(_layer(*pair, settings) for pair in pairwise(sizes))
         shares = [dropout.inputs, *[dropout.layers] * (settings.num_layers - 1), dropout.outputs]
-        kind = LockedDropout if dropout.locked else nn.Dropout
+        kind = LockedDropout if dropout.locked else Dropout
         self.dropouts = nn.ModuleList(kind(share) for share in shares)
         projected = settings.tie_weights and sizes[-1] != sizes[0]
         self.projection = nn.Linear(sizes[-1], sizes[0], bias=False) if projected else nn.Identity()

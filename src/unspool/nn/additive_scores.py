@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from unspool.nn import kernels, levels
+from unspool.nn import levels
 
 CHUNK = 1 << 17
 """Numbers that torch holds at a time, at most, where it computes on a CPU: 512 KiB in single
@@ -48,7 +48,7 @@ def additive_scores(queries: Tensor, keys: Tensor, energy: Tensor) -> Tensor:
 
 def _serving(*arguments: Tensor) -> str | None:
     """Name the native kernel that computes this call, None where it is left to torch."""
-    if not kernels.is_unobserved() or kernels.is_transformed():
+    if not levels.is_direct():
         return None
     queries, keys, energy = arguments
     if len(queries) != len(keys) or not queries.size(2) == keys.size(2) == len(energy):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from unspool.nn import kernels, levels
+from unspool.nn import levels
 from unspool.nn.inference import address
 from unspool.nn.stack import State
 
@@ -46,7 +46,7 @@ def run_gates(cell: str, input: Tensor, recurrent: Tensor, state: State) -> Stat
 
 def _serving(cell: str, *tensors: Tensor) -> str | None:
     """Name the native kernel that computes this call, None where it is left to torch."""
-    if cell == "rnn" or not kernels.is_unobserved() or kernels.is_transformed():
+    if cell == "rnn" or not levels.is_direct():
         return None
     rows, size = tensors[-1].shape
     shapes = [(rows, _GATES[cell] * size)] * 2 + [(rows, size)] * (len(tensors) - 2)

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.library import Library
 
 from unspool.nn import levels, native_recurrent, reference
@@ -60,7 +59,7 @@ def serving(
         As for :func:`run`; the state may lack its batch dimension.
     """
     half = torch.is_autocast_enabled("cpu")
-    if weights[0].weight_hr is not None or is_transformed():
+    if weights[0].weight_hr is not None or levels.is_transformed():
         return None
     if any(
         tensor.dtype != torch.float32 for layer in weights for tensor in layer if tensor is not None
@@ -77,17 +76,12 @@ def serving(
     return levels.serving(name, half)
 
 
-def is_transformed() -> bool:
-    """Tell whether torch.func or forward-mode derivatives are at work, which know no operator."""
-    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
-
-
 def only_numbers() -> bool:
     """Tell whether a call is for numbers and their gradients, and nothing else.
 
     No autocast is on, and no compiler, transformation or mode of torch's dispatcher looks on.
     """
-    return is_unobserved() and not is_transformed() and not torch.is_autocast_enabled("cpu")
+    return levels.is_direct() and not torch.is_autocast_enabled("cpu")
 
 
 def run(
@@ -145,17 +139,8 @@ def _for_batch(kernel: str, input: Tensor, weights: Sequence[Tensor]) -> str:
 
 def _is_plain(*tensors: Tensor) -> bool:
     """Tell whether the operator would only cost time: nobody looks on, the tensors are torch's."""
-    return is_unobserved() and all(
+    return levels.is_unobserved() and all(
         type(tensor) is Tensor or type(tensor) is nn.Parameter for tensor in tensors
-    )
-
-
-def is_unobserved() -> bool:
-    """Tell whether neither a compiler nor a mode of torch's dispatcher looks on."""
-    return (
-        not torch.compiler.is_compiling()
-        and torch._C._len_torch_dispatch_stack() == 0
-        and torch._C._len_torch_function_stack() == 0
     )
 
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
+import torch
+from torch.autograd import forward_ad
+
 from unspool import native
 
 PLAIN = ("torch", "reference")
@@ -146,3 +149,22 @@ def serving(name: str, half: bool) -> str | None:
     if name in half_names():
         return name
     return half_names()[-1] if name == names()[-1] and native.fast_bf16() else None
+
+
+def is_unobserved() -> bool:
+    """Tell whether neither a compiler nor a mode of torch's dispatcher looks on."""
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._len_torch_function_stack() == 0
+    )
+
+
+def is_transformed() -> bool:
+    """Tell whether torch.func or forward-mode derivatives are at work, which know no operator."""
+    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+def is_direct() -> bool:
+    """Tell whether a call may go past torch's dispatcher: nobody looks on or transforms it."""
+    return is_unobserved() and not is_transformed()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unspool.nn import kernels, levels
+from unspool.nn import levels
 from unspool.nn.inference import address
 
 _KERNELS = ("amx", "amx_bf16")
@@ -25,7 +25,7 @@ def serving(weight: Tensor, rows: int) -> str | None:
     """Name the kernel for products of ``rows`` rows with a weight; None where torch's own serve."""
     if rows < _LEAST_ROWS or weight.numel() == 0 or not weight.is_cpu:
         return None
-    if weight.dtype != torch.float32 or not kernels.is_unobserved() or kernels.is_transformed():
+    if weight.dtype != torch.float32 or not levels.is_direct():
         return None
     half = torch.is_autocast_enabled("cpu")
     if half and torch.get_autocast_dtype("cpu") != torch.bfloat16:

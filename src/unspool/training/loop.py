@@ -81,7 +81,7 @@ def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, positi
     totals.objective.backward()  # type: ignore[no-untyped-call]
     norm = clip_gradients(state.task.model, settings.clip_norm)
     progress = state.progress
-    if bool(norm.isfinite() & totals.loss.isfinite()):
+    if math.isfinite(norm) and math.isfinite(float(totals.loss.detach())):
         state.optimizer.step()
         progress.skipped_in_row = 0
     else:

@@ -62,7 +62,7 @@ def find_lr(task: Task, settings: TrainingSettings, seed: int, steps: int = 150)
         totals.objective.backward()  # type: ignore[no-untyped-call]
         loss = float(totals.mean_loss.detach())
         norm = clip_gradients(task.model, settings.clip_norm)
-        if not (math.isfinite(loss) and bool(norm.isfinite())):
+        if not (math.isfinite(loss) and math.isfinite(norm)):
             break
         optimizer.step()
         average = _SMOOTHING * average + (1 - _SMOOTHING) * loss

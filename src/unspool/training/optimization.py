@@ -196,22 +196,23 @@ class Schedule:
         self._scheduler.load_state_dict(state)
 
 
-def clip_gradients(model: nn.Module, clip: float | None) -> Tensor:
+def clip_gradients(model: nn.Module, clip: float | None) -> float:
     """The norm of all gradients together, which are scaled down to ``clip`` where it is larger.
 
     Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, algorithm 1.
 
     Returns
     -------
-    () tensor
+    float
         The norm before clipping; not finite when any gradient is not.
     """
     gradients = [
         _numbers(parameter) for parameter in model.parameters() if parameter.grad is not None
     ]
-    norm = nn.utils.get_total_norm(gradients)
-    if clip is not None and norm.isfinite():
-        share = clip / (norm + _LEAST)
+    total = nn.utils.get_total_norm(gradients)
+    norm = float(total)
+    if clip is not None and math.isfinite(norm):
+        share = clip / (total + _LEAST)
         if share < 1:
             torch._foreach_mul_(gradients, share)
     return norm
