@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
+from unspool.nn.inference import address
+
 _SCOPES = threading.Lock()
 """Held while scopes of :func:`keeping_packed` are counted."""
 
@@ -44,7 +46,7 @@ class Kept(Generic[Ready]):
         self.modules = modules
         self._kernel = kernel
         self._known = [
-            (module._parameters, name, tensor, _address(tensor), _version(tensor))
+            (module._parameters, name, tensor, address(tensor), _version(tensor))
             for module in modules
             for name, tensor in module._parameters.items()
         ]
@@ -56,18 +58,14 @@ class Kept(Generic[Ready]):
         """Tell whether it still stands for the modules' weights."""
         if kernel != self._kernel or not self._is_whole:
             return False
-        for parameters, name, known, address, version in self._known:
+        for parameters, name, known, place, version in self._known:
             if parameters.get(name) is not known:
                 return False
             if known is not None and (
-                version is None or known._version != version or known.data_ptr() != address
+                version is None or known._version != version or known.data_ptr() != place
             ):
                 return False
         return all(children == known for children, known in self._children)
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _version(tensor: Tensor | None) -> int | None:

@@ -12,6 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from unspool.nn.inference import address
 from unspool.nn.stack import GATES, CellName
 from unspool.nn.workspaces import Workspaces
 
@@ -129,10 +130,6 @@ def gradients_of(
 # ---------------------------------------------------------------------------------------- addresses
 
 
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
-
-
 def _rows(tensor: Tensor | None) -> tuple[int, int, int]:
     """Address, and strides from sequence to sequence and from step to step."""
     if tensor is None:
@@ -150,12 +147,10 @@ def _contiguous(tensor: Tensor | None) -> Tensor | None:
 
 def _weight_addresses(tensors: Sequence[Tensor | None], bias: bool) -> list[int]:
     """Four addresses a layer and direction: weight_ih, weight_hh, bias_ih, bias_hh."""
-    addresses = [_address(tensor) for tensor in tensors]
+    addresses = [address(tensor) for tensor in tensors]
     if bias:
         return addresses
-    return [
-        address for i in range(0, len(addresses), 2) for address in (*addresses[i : i + 2], 0, 0)
-    ]
+    return [place for i in range(0, len(addresses), 2) for place in (*addresses[i : i + 2], 0, 0)]
 
 
 def _check_weights(
@@ -220,17 +215,17 @@ def forward(
         cell,
         sizes,
         _rows(input),
-        _address(lengths),
-        _address(h0),
-        _address(c0),
+        address(lengths),
+        address(h0),
+        address(c0),
         _weight_addresses(weights, bias),
-        _address(mask),
+        address(mask),
         scale,
         _rows(output),
-        _address(workspace) if save else 0,
+        address(workspace) if save else 0,
         torch.get_num_threads(),
-        _address(h_n),
-        _address(c_n) if cell == "lstm" else 0,
+        address(h_n),
+        address(c_n) if cell == "lstm" else 0,
     )
     return output, h_n, c_n, workspace
 
@@ -275,21 +270,21 @@ def backward(
         cell,
         sizes_of(input, weights, num_layers, bidirectional),
         _rows(input),
-        _address(lengths),
-        _address(h0),
-        _address(c0),
+        address(lengths),
+        address(h0),
+        address(c0),
         _weight_addresses(weights, bias),
-        _address(mask),
+        address(mask),
         scale,
         _rows(output),
-        _address(workspace),
+        address(workspace),
         torch.get_num_threads(),
         _rows(d_output),
-        _address(d_h_n),
-        _address(d_c_n),
+        address(d_h_n),
+        address(d_c_n),
         _rows(d_input),
-        _address(d_h0),
-        _address(d_c0),
+        address(d_h0),
+        address(d_c0),
         _weight_addresses(d_weights, bias),
         overwrite,
     )
