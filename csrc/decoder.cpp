@@ -1,12 +1,14 @@
 #include "decoder.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
 
 #include "arena.h"
 #include "parallel.h"
+#include "rowwise.h"
 
 namespace unspool {
 namespace {
@@ -67,14 +69,8 @@ void pack(const Kernels& kernels, const Decoder& d, const DecoderWeights& weight
 class Stepping {
   public:
     Stepping(const Kernels& kernels, const Decoder& decoder, const DecoderWeights& weights,
-             const Places& places, const DecoderState& state, const DecoderStep& after,
-             Arena& arena, int threads)
-        : kernels_(kernels),
-          d_(decoder),
-          weights_(weights),
-          places_(places),
-          state_(state),
-          after_(after) {
+             const Places& places, const DecoderState& state, Arena& arena, int threads)
+        : kernels_(kernels), d_(decoder), weights_(weights), places_(places) {
         const int64_t N = state.N;
         units_ = padded(d_.H, kernels.width) / kernels.width;
         index_ = arena.array<int32_t>(N);
@@ -87,8 +83,7 @@ class Stepping {
         shared_ = arena.floats(kernels.shared_size(d_.cell, widest, d_.H, N));
         context_ = {arena.floats(d_.attends() ? N * d_.P : 0), d_.P};
         query_ = {arena.floats(d_.attention == Attention::additive ? N * d_.A : 0), d_.A};
-        hidden_ = after.seen ? Matrix<float>{after.seen, d_.P}
-                             : Matrix<float>{arena.floats(N * d_.P), d_.P};
+        if (!d_.feeds) hidden_ = {arena.floats(N * d_.P), d_.P};
         const int64_t blocks = kernels.decoder.softmax_blocks(d_.V);
         softmax_.rows = N;
         softmax_.highest = arena.floats(N * blocks);
@@ -106,10 +101,19 @@ class Stepping {
         look_.keys = state.keys;
         look_.values = state.values;
         look_.padding = state.padding;
-        look_.weights = {after.weights, state.S};
         look_.context = context_;
     }
 
+    // A step from a state to what comes of it, both of the sizes that were given at first.
+    void step(const DecoderState& state, const DecoderStep& after, int threads) {
+        state_ = &state;
+        after_ = &after;
+        look_.weights = {after.weights, look_.S};
+        if (d_.feeds) hidden_ = {after.seen, d_.P};
+        as_team(threads, [&](int member, int members) { run(member, members); });
+    }
+
+  private:
     void run(int member, int members) const {
         const int looking = d_.feeds ? d_.L - 1 : 0;
         embed(member, members);
@@ -128,8 +132,7 @@ class Stepping {
         classify(member, members);
     }
 
-  private:
-    Matrix<const float> output_of(int layer) const { return {after_.h[layer], d_.H}; }
+    Matrix<const float> output_of(int layer) const { return {after_->h[layer], d_.H}; }
 
     static void copy(const float* from, int64_t count, float* to) {
         std::copy(from, from + count, to);
@@ -137,17 +140,17 @@ class Stepping {
 
     // The first layer's inputs: embedded tokens, beside what was seen at the step before.
     void embed(int member, int members) const {
-        const Range rows = part_of(state_.N, member, members);
+        const Range rows = part_of(state_->N, member, members);
         for (int64_t n = rows.begin; n < rows.end; ++n) {
-            copy(weights_.embedding + state_.tokens[n] * d_.E, d_.E, input_.row(n));
-            if (d_.feeds) copy(state_.seen + n * d_.P, d_.P, input_.row(n) + d_.E);
+            copy(weights_.embedding + state_->tokens[n] * d_.E, d_.E, input_.row(n));
+            if (d_.feeds) copy(state_->seen + n * d_.P, d_.P, input_.row(n) + d_.E);
         }
         wait_for_all();
     }
 
     // A layer's outputs beside the contexts.
     void join(int layer, int member, int members) const {
-        const Range rows = part_of(state_.N, member, members);
+        const Range rows = part_of(state_->N, member, members);
         for (int64_t n = rows.begin; n < rows.end; ++n) {
             copy(output_of(layer).row(n), d_.H, input_.row(n));
             copy(context_.row(n), d_.P, input_.row(n) + d_.H);
@@ -162,16 +165,16 @@ class Stepping {
         job.K = d_.inputs(layer);
         job.H = d_.H;
         job.steps = 1;
-        job.sequences = {state_.N, index_, lengths_};
+        job.sequences = {state_->N, index_, lengths_};
         job.panels = places_.layers[layer].panels;
         job.bias = places_.layers[layer].bias;
         job.input = {input.data, input.stride, 0};
-        job.h0 = state_.h[layer];
-        job.output = {after_.h[layer], d_.H, 0};
-        job.h_n = after_.h[layer];
+        job.h0 = state_->h[layer];
+        job.output = {after_->h[layer], d_.H, 0};
+        job.h_n = after_->h[layer];
         if (d_.cell == Cell::lstm) {
-            job.c0 = state_.c[layer];
-            job.c_n = after_.c[layer];
+            job.c0 = state_->c[layer];
+            job.c_n = after_->c[layer];
         }
         job.scratch = scratch_[member];
         if (gated && members > 1) {
@@ -191,7 +194,7 @@ class Stepping {
                     members);
             look.query = {query_.data, query_.stride};
         }
-        const Range rows = part_of(state_.N, member, members);
+        const Range rows = part_of(state_->N, member, members);
         kernels_.decoder.look(look, rows.begin, rows.end);
         wait_for_all();
     }
@@ -207,7 +210,7 @@ class Stepping {
         }
         LogSoftmax softmax = softmax_;
         softmax.linear = {d_.P, d_.V, places_.output, weights_.output.bias, hidden, {},
-                          {after_.log_probabilities, d_.V}};
+                          {after_->log_probabilities, d_.V}};
         const Range blocks = part_of(kernels_.decoder.softmax_blocks(d_.V), member, members);
         kernels_.decoder.log_softmax_sums(softmax, blocks.begin, blocks.end);
         wait_for_all();
@@ -217,7 +220,7 @@ class Stepping {
     void project(const Linear& job, int member, int members) const {
         const Range panels =
             part_of(kernels_.decoder.linear_panel_count(job.outputs), member, members);
-        kernels_.decoder.linear(job, state_.N, panels.begin, panels.end);
+        kernels_.decoder.linear(job, state_->N, panels.begin, panels.end);
         wait_for_all();
     }
 
@@ -225,8 +228,8 @@ class Stepping {
     const Decoder& d_;
     const DecoderWeights& weights_;
     const Places& places_;
-    const DecoderState& state_;
-    const DecoderStep& after_;
+    const DecoderState* state_ = nullptr;
+    const DecoderStep* after_ = nullptr;
     int64_t units_;
     int32_t *index_, *lengths_;
     Matrix<float> input_, context_, query_, hidden_;
@@ -254,14 +257,85 @@ PackedDecoder::PackedDecoder(const Kernels& kernels, const Decoder& decoder,
     pack(kernels_, decoder_, weights_, Places(kernels_, decoder_, packed_.floats()), threads);
 }
 
-void PackedDecoder::step(const DecoderState& state, const DecoderStep& after, int threads) const {
+int PackedDecoder::members_for(int64_t N, int threads) const {
     constexpr int64_t least_work = 100'000;  // multiplications that are worth waking a thread
+    const int64_t size = Places(kernels_, decoder_, nullptr).size;
+    return int(std::clamp<int64_t>(N * size / least_work, 1, threads));
+}
+
+void PackedDecoder::step(const DecoderState& state, const DecoderStep& after, int threads) const {
     check_tokens(state, decoder_.V);
     const Lease lease;
     const Places places(kernels_, decoder_, packed_.floats());
-    const int members = int(std::clamp<int64_t>(state.N * places.size / least_work, 1, threads));
-    const Stepping stepping(kernels_, decoder_, weights_, places, state, after, lease.arena, members);
-    as_team(members, [&](int member, int team) { stepping.run(member, team); });
+    const int members = members_for(state.N, threads);
+    Stepping(kernels_, decoder_, weights_, places, state, lease.arena, members)
+        .step(state, after, members);
+}
+
+namespace {
+
+// What a step passes on to the next.
+struct Passed {
+    DecoderStep step{};
+
+    Passed(const Decoder& d, int64_t N, Arena& arena) {
+        for (int layer = 0; layer < d.L; ++layer) {
+            step.h.push_back(arena.floats(N * d.H));
+            if (d.cell == Cell::lstm) step.c.push_back(arena.floats(N * d.H));
+        }
+        if (d.feeds) step.seen = arena.floats(N * d.P);
+    }
+
+    void become_of(DecoderState& state) const {
+        state.h.assign(step.h.begin(), step.h.end());
+        state.c.assign(step.c.begin(), step.c.end());
+        state.seen = step.seen;
+    }
+
+    void copy_to(const Decoder& d, int64_t N, const DecoderStep& to) const {
+        for (size_t layer = 0; layer < step.h.size(); ++layer)
+            std::copy_n(step.h[layer], N * d.H, to.h[layer]);
+        for (size_t layer = 0; layer < step.c.size(); ++layer)
+            std::copy_n(step.c[layer], N * d.H, to.c[layer]);
+        if (d.feeds) std::copy_n(step.seen, N * d.P, to.seen);
+    }
+};
+
+}  // namespace
+
+int64_t PackedDecoder::go_on(const DecoderState& first, const GreedyRun& run,
+                             const DecoderStep& last, int threads) const {
+    constexpr float impossible = -std::numeric_limits<float>::infinity();
+    check_tokens(first, decoder_.V);
+    const Lease lease;
+    const int64_t N = first.N, V = decoder_.V;
+    const Places places(kernels_, decoder_, packed_.floats());
+    const int members = members_for(N, threads);
+    Stepping stepping(kernels_, decoder_, weights_, places, first, lease.arena, members);
+    Passed passed[2] = {{decoder_, N, lease.arena}, {decoder_, N, lease.arena}};
+    float* const log_probabilities = lease.arena.floats(N * V);
+    DecoderState state = first;
+    for (int64_t taken = 0;;) {
+        Passed& next = passed[taken % 2];
+        next.step.log_probabilities = log_probabilities;
+        next.step.weights = run.weights ? run.weights + taken * N * first.S : nullptr;
+        stepping.step(state, next.step, members);
+        for (int64_t n = 0; n < N; ++n)
+            for (const int64_t token : run.excluded) log_probabilities[n * V + token] = impossible;
+        int64_t* const tokens = run.tokens + taken * N;
+        float* const gains = run.gains + taken * N;
+        best(kernels_, BestOfRows<float>{N, V, 1, log_probabilities, gains, tokens}, threads);
+        ++taken;
+        bool goes_on = taken < run.most;
+        for (int64_t n = 0; n < N; ++n)  // also where there is no number
+            goes_on = goes_on && tokens[n] != run.end && gains[n] > impossible;
+        if (!goes_on) {
+            next.copy_to(decoder_, N, last);
+            return taken;
+        }
+        next.become_of(state);
+        state.tokens = tokens;
+    }
 }
 
 }  // namespace unspool

@@ -58,6 +58,17 @@ struct DecoderStep {
     float* log_probabilities;  // (N, V)
 };
 
+// Steps that follow one another, each by the likeliest tokens, until one of these is the end or none is
+// possible.
+struct GreedyRun {
+    int64_t most;                        // steps
+    int64_t end;                         // a token
+    std::vector<int64_t> excluded;       // tokens that may not come
+    int64_t* tokens;                     // (most, N): what was chosen,
+    float* gains;                        // (most, N): and its log-probability
+    float* weights;                      // (most, N, S), where it attends
+};
+
 // A decoder whose weights are packed, for many steps. The embedding, v and the dense layers' biases are
 // read where they are, and have to stay there.
 class PackedDecoder {
@@ -67,7 +78,13 @@ class PackedDecoder {
     // Throws std::out_of_range if a token is none.
     void step(const DecoderState&, const DecoderStep&, int threads) const;
 
+    // Returns how many steps were taken, one at least; of what comes of the last, `weights` and
+    // `log_probabilities` are not told.
+    int64_t go_on(const DecoderState&, const GreedyRun&, const DecoderStep& last, int threads) const;
+
   private:
+    int members_for(int64_t N, int threads) const;
+
     const Kernels& kernels_;
     Decoder decoder_;
     DecoderWeights weights_;

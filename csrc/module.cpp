@@ -333,22 +333,52 @@ unspool::DecoderWeights decoder_weights_of(const std::vector<Address>& layers,
             {weight(4), weight(5)}};
 }
 
-// N, B, S; what is known; what comes of it.
+// Sizes N, B, S.
+unspool::DecoderState decoder_state_of(const std::array<int64_t, 3>& sizes, Address tokens,
+                                       const std::vector<Address>& h,
+                                       const std::vector<Address>& c, Address seen,
+                                       const std::array<Address, 3>& memory) {
+    return {pointer<const int64_t>(tokens),
+            pointers<const float>(h),
+            pointers<const float>(c),
+            pointer<const float>(seen),
+            pointer<const float>(memory[0]),
+            pointer<const float>(memory[1]),
+            pointer<const uint8_t>(memory[2]),
+            sizes[0],
+            sizes[1],
+            sizes[2]};
+}
+
+// Sizes; what is known; what comes of it.
 void decoder_step(const unspool::PackedDecoder& decoder, const std::array<int64_t, 3>& sizes,
                   Address tokens, const std::vector<Address>& h, const std::vector<Address>& c,
                   Address seen, const std::array<Address, 3>& memory,
                   const std::vector<Address>& h_after, const std::vector<Address>& c_after,
                   Address seen_after, Address attention, Address log_probabilities, int threads) {
-    const unspool::DecoderState state{
-        pointer<const int64_t>(tokens),  pointers<const float>(h),
-        pointers<const float>(c),        pointer<const float>(seen),
-        pointer<const float>(memory[0]), pointer<const float>(memory[1]),
-        pointer<const uint8_t>(memory[2]), sizes[0], sizes[1], sizes[2]};
+    const auto state = decoder_state_of(sizes, tokens, h, c, seen, memory);
     const unspool::DecoderStep after{pointers<float>(h_after), pointers<float>(c_after),
                                      pointer<float>(seen_after), pointer<float>(attention),
                                      pointer<float>(log_probabilities)};
     const nb::gil_scoped_release release;
     decoder.step(state, after, threads);
+}
+
+// Sizes N, B, S; most, end and the tokens that are excluded; what is known; what comes of it. Returns the
+// number of steps.
+int64_t decoder_go_on(const unspool::PackedDecoder& decoder, const std::array<int64_t, 3>& sizes,
+                      int64_t most, int64_t end, const std::vector<int64_t>& excluded, Address tokens,
+                      const std::vector<Address>& h, const std::vector<Address>& c, Address seen,
+                      const std::array<Address, 3>& memory, Address chosen, Address gains,
+                      Address attention, const std::vector<Address>& h_after,
+                      const std::vector<Address>& c_after, Address seen_after, int threads) {
+    const auto state = decoder_state_of(sizes, tokens, h, c, seen, memory);
+    const unspool::GreedyRun run{most, end, excluded, pointer<int64_t>(chosen), pointer<float>(gains),
+                                 pointer<float>(attention)};
+    const unspool::DecoderStep last{pointers<float>(h_after), pointers<float>(c_after),
+                                    pointer<float>(seen_after), nullptr, nullptr};
+    const nb::gil_scoped_release release;
+    return decoder.go_on(state, run, last, threads);
 }
 
 // Address, and stride from row to row.
@@ -522,7 +552,11 @@ NB_MODULE(_native, module) {
             "dense"_a, "embedding"_a, "energy"_a, "threads"_a)
         .def("step", &decoder_step, "sizes"_a, "tokens"_a, "h"_a, "c"_a, "seen"_a, "memory"_a,
              "h_after"_a, "c_after"_a, "seen_after"_a, "attention"_a, "log_probabilities"_a,
-             "threads"_a, "Read a token of each hypothesis.");
+             "threads"_a, "Read a token of each hypothesis.")
+        .def("go_on", &decoder_go_on, "sizes"_a, "most"_a, "end"_a, "excluded"_a, "tokens"_a, "h"_a,
+             "c"_a, "seen"_a, "memory"_a, "chosen"_a, "gains"_a, "attention"_a, "h_after"_a,
+             "c_after"_a, "seen_after"_a, "threads"_a,
+             "Go on by the likeliest tokens, until one of them is the end; return the steps.");
     module.def("product_panels", &product_panels, "kernel"_a, "depth"_a, "columns"_a,
                "Floats that a packed matrix takes.");
     module.def("pack_product", &pack_product, "kernel"_a, "sizes"_a, "weight"_a, "transpose"_a,

@@ -1,6 +1,8 @@
 // What the forward pass over a stack saves for the backward pass, and where the layers' outputs lie.
 #pragma once
 
+#include <algorithm>
+
 #include "arena.h"
 #include "recurrent.h"
 
@@ -60,8 +62,8 @@ class Workspace {
 class Passing {
   public:
     Passing(const Stack& stack, Arena* arena) : width_(stack.D * stack.H), B_(stack.B) {
-        if (!arena || stack.L == 1) return;
-        for (float*& array : arrays_) array = arena->floats(stack.B * stack.T * width_);
+        for (int i = 0; arena && i < std::min(stack.L - 1, 2); ++i)
+            arrays_[i] = arena->floats(stack.B * stack.T * width_);
     }
     Rows<float> output(int layer) const { return {arrays_[layer % 2], width_, B_ * width_}; }
 

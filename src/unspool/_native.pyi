@@ -166,3 +166,22 @@ class Decoder:
         log_probabilities: int,
         threads: int,
     ) -> None: ...
+    def go_on(
+        self,
+        sizes: tuple[int, int, int],
+        most: int,
+        end: int,
+        excluded: Sequence[int],
+        tokens: int,
+        h: Sequence[int],
+        c: Sequence[int],
+        seen: int,
+        memory: tuple[int, ...],
+        chosen: int,
+        gains: int,
+        attention: int,
+        h_after: Sequence[int],
+        c_after: Sequence[int],
+        seen_after: int,
+        threads: int,
+    ) -> int: ...

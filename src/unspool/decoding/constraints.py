@@ -1,5 +1,6 @@
 """Which tokens may come next: neither some at all, nor the end too early, nor an n-gram again."""
 
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -36,6 +37,20 @@ class Constraints:
         self._too_early = torch.tensor(sorted({*never, end}), device=device)
         self._n = settings.no_repeat_ngram
         self._history = torch.empty(rows, 0, dtype=torch.int64, device=device)  # (N, length so far)
+
+    def excluded(self, length: int) -> tuple[Sequence[int], int] | None:
+        """Which tokens may not come, and for how many steps that is so; None where rows differ.
+
+        Parameters
+        ----------
+        length : int
+            Of the hypotheses with the token that is to come.
+        """
+        if self._n is not None:
+            return None
+        if length >= self._min_length:
+            return self._never.tolist(), sys.maxsize
+        return self._too_early.tolist(), self._min_length - length
 
     def allow(self, log_probabilities: Tensor, length: int) -> Tensor:
         """Return the log-probabilities, ``(N, V)``, with -inf for every token that may not come.

@@ -16,7 +16,10 @@ from unspool.decoding.ranking import best
 from unspool.decoding.sampling import SamplingSettings, draw
 from unspool.decoding.search import Attention, S, Search
 from unspool.decoding.settings import BeamSettings
-from unspool.decoding.step import Step
+from unspool.decoding.step import Greedy, Run, Step
+
+_MOST_STEPS = 64
+"""At once: room is made for all of them, and nobody can interrupt them."""
 
 Choice = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Chooses a token of each sentence by log-probabilities, ``(B, V)``, and the sentences' numbers,
@@ -44,13 +47,13 @@ def greedy(
     -------
     list of B Hypothesis
     """
-
-    def likeliest(log_probabilities: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-        return best(log_probabilities, 1)
-
     one = settings.model_copy(update={"n_best": 1})
-    chains = _Chains(start, end, one, source_lengths, attention, never, likeliest)
+    chains = _Likeliest(start, end, one, source_lengths, attention, never, _likeliest)
     return [found for (found,) in chains.run(step, state)]
+
+
+def _likeliest(log_probabilities: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+    return best(log_probabilities, 1)
 
 
 def ancestral_sampling(
@@ -113,7 +116,10 @@ class _Chains(Search[S]):
         return torch.arange(len(self.sentences), device=self.sentences.device)[:, None]
 
     def advance(self, log_probabilities: Tensor) -> Tensor | None:
-        gains, tokens = self.choose(log_probabilities, self.sentences)  # (B, 1)
+        return self.take(*self.choose(log_probabilities, self.sentences))
+
+    def take(self, gains: Tensor, tokens: Tensor) -> Tensor | None:
+        """Go on by the tokens that were chosen, with their log-probabilities, ``(B, 1)`` each."""
         totals, rows = self.totals + gains, self.rows
         if self._all_go_on(gains, tokens):
             self.keep(totals, rows, tokens)
@@ -133,3 +139,31 @@ class _Chains(Search[S]):
             return False
         # Lists of these few numbers are read more quickly than tensors are compared.
         return [self.end] not in tokens.tolist() and [-math.inf] not in gains.tolist()
+
+
+class _Likeliest(_Chains[S]):
+    """Chains that may go many steps at once, where the network offers that."""
+
+    def proceed(self, step: Step[S], state: S) -> S:
+        found = self._run(step, state)
+        if found is None:
+            return super().proceed(step, state)
+        run, state = found
+        attention = [None] * len(run.tokens) if self.attention is None else run.attention
+        assert attention is not None
+        gains, tokens = run.gains[:, :, None], run.tokens[:, :, None]  # (T, B, 1)
+        for i in range(len(tokens) - 1):  # after which all go on
+            self.count(attention[i])
+            self.keep(self.totals + gains[i], self.rows, tokens[i])
+        self.count(attention[-1])
+        rows = self.take(gains[-1], tokens[-1])
+        return state if rows is None or not len(rows) else state.select(rows)
+
+    def _run(self, step: Step[S], state: S) -> tuple[Run, S] | None:
+        excluded = self.constraints.excluded(self.length + 1)
+        if excluded is None or not hasattr(step, "go_on"):
+            return None
+        quick: Greedy = step
+        tokens, steps = excluded
+        most = min(steps, self.nearest_limit - self.length, _MOST_STEPS)
+        return quick.go_on(self.tokens, state, excluded=tokens, end=self.end, most=most)

@@ -80,16 +80,22 @@ class Search(ABC, Generic[S]):
     def run(self, step: Step[S], state: S) -> list[list[Hypothesis]]:
         """Search to the end; a list for each sentence, the best first."""
         while len(self.sentences):
-            log_probabilities, state = step(self.tokens, state)
-            self.length += 1
-            if self.attention is not None:
-                weights = self.attention(state)
-                self.tree.attend(weights)
-                self.penalties.attend(weights)
-            rows = self.advance(self.constraints.allow(log_probabilities, self.length))
-            if rows is not None and len(rows):
-                state = state.select(rows)
+            state = self.proceed(step, state)
         return self.endings.hypotheses(self.tree, self.source_lengths)
+
+    def proceed(self, step: Step[S], state: S) -> S:
+        """Take a step, or several."""
+        log_probabilities, state = step(self.tokens, state)
+        self.count(None if self.attention is None else self.attention(state))
+        rows = self.advance(self.constraints.allow(log_probabilities, self.length))
+        return state if rows is None or not len(rows) else state.select(rows)
+
+    def count(self, weights: Tensor | None) -> None:
+        """Take note of a step more, and of the attention that was paid in it, ``(N, S)``."""
+        self.length += 1
+        if weights is not None:
+            self.tree.attend(weights)
+            self.penalties.attend(weights)
 
     @abstractmethod
     def advance(self, log_probabilities: Tensor) -> Tensor | None:

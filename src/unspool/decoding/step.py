@@ -3,7 +3,7 @@
 Shapes: ``N`` rows, one a sequence that is being read, ``V`` tokens of the vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self, TypeVar
 
 from torch import Tensor
@@ -13,6 +13,56 @@ State = TypeVar("State")
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 """Reads a token of each row, ``(N,)``; returns the log-probabilities of the next in nats,
 ``(N, V)``, and the state to go on from. A search does not change either in place."""
+
+
+class Run(Protocol):
+    """Steps that followed one another, ``T`` of them, each by the likeliest tokens."""
+
+    @property
+    def tokens(self) -> Tensor:
+        """What was chosen after each step, (T, N) int64."""
+        ...
+
+    @property
+    def gains(self) -> Tensor:
+        """Its log-probability, (T, N)."""
+        ...
+
+    @property
+    def attention(self) -> Tensor | None:
+        """Which attention was paid in each step, (T, N, S), where any is paid."""
+        ...
+
+
+class Greedy(Protocol):
+    """A :data:`Step` that can also go many steps at once, more quickly than one by one."""
+
+    def go_on(
+        self, tokens: Tensor, state: State, *, excluded: Sequence[int], end: int, most: int
+    ) -> tuple[Run, State] | None:
+        """Read a token of each row, then the likeliest that may follow, and so on.
+
+        Parameters
+        ----------
+        tokens : (N,) int64 tensor
+        state : State
+        excluded : sequence of int
+            Tokens that may not come.
+        end : int
+        most : int
+            Steps at most, 1 or more.
+
+        Returns
+        -------
+        run : Run
+            Of one step at least. After its last one a row is at ``end`` or has no possible token,
+            or ``most`` steps were taken. Of equally likely tokens the lowest was taken.
+        state : State
+            After the last step.
+
+        Where this state has to be read step by step it is None.
+        """
+        ...
 
 
 class Selectable(Protocol):

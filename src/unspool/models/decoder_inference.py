@@ -6,7 +6,7 @@ module that is watched by hooks) is left to the modules themselves, whose quick 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +18,11 @@ from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.memory import DecoderState
 from unspool.nn import kernels, levels
 from unspool.nn.attention import AdditiveAttention, MultiplicativeAttention
-from unspool.nn.decoder_step import DecoderStep, DecoderWeights, Dense, Source
+from unspool.nn.decoder_step import DecoderStep, DecoderWeights, Dense, GreedyRun, Source
 from unspool.nn.dropout import Dropout, LockedDropout
 from unspool.nn.inference import is_plain
 from unspool.nn.keeping import Kept
-from unspool.nn.stack import Weights
+from unspool.nn.stack import State, Weights
 
 _KNOWN = {
     Decoder,
@@ -57,7 +57,7 @@ def make_ready(
     embedding: nn.Embedding,
     output_weight: Tensor,
     output: nn.Linear,
-) -> Kept[DecoderStep | None]:
+) -> Kept[Reader | None]:
     """Pack the weights of a model's decoder; None is kept where the kernels do not serve it."""
     kernel = levels.kernel()
     parts = [*decoder.modules(), embedding, output]
@@ -86,7 +86,7 @@ def make_ready(
         feeds=settings.input_feeding,
         kernel=kernel,
     )
-    return Kept(ready, kernel, used, [model, *parts])
+    return Kept(Reader(ready, settings), kernel, used, [model, *parts])
 
 
 def _weights(decoder: Decoder, embedding: Tensor, output: Dense) -> DecoderWeights:
@@ -102,36 +102,76 @@ def _dense(linear: nn.Module) -> Dense:
     return Dense(linear.weight, linear.bias)  # type: ignore[arg-type]
 
 
-def read_step(
-    ready: DecoderStep, settings: EncoderDecoderSettings, tokens: Tensor, state: DecoderState
-) -> tuple[Tensor, DecoderState] | None:
-    """Read a token of each hypothesis, ``(N,)``; None where the modules themselves must.
+class Reader:
+    """Reads with a ready step what is fit for it.
 
-    Returns
-    -------
-    log_probabilities : (N, V) tensor
-    state : DecoderState
+    Parameters
+    ----------
+    ready : DecoderStep
+    settings : EncoderDecoderSettings
+        Of the decoder.
     """
-    count, memory = len(tokens), state.memory
-    if not _are_plain_numbers(tokens, torch.int64) or tokens.dim() != 1 or count == 0:
-        return None
-    members = 2 if settings.cell == "lstm" else 1
-    if [len(layer) for layer in state.layers] != [members] * settings.num_decoder_layers:
-        return None
-    if not all(
-        is_plain(member, count, settings.hidden_size) for layer in state.layers for member in layer
-    ):
-        return None
-    source = None
-    if settings.attention != "none":
-        source = _source(settings, state, count)
-        if source is None:
+
+    def __init__(self, ready: DecoderStep, settings: EncoderDecoderSettings) -> None:
+        self._ready, self._settings = ready, settings
+
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState] | None:
+        """Read a token of each hypothesis, ``(N,)``; None where the modules themselves must.
+
+        Returns
+        -------
+        log_probabilities : (N, V) tensor
+        state : DecoderState
+        """
+        given = self._given(tokens, state)
+        if given is None:
             return None
-    if settings.input_feeding and not is_plain(state.seen, count, settings.readout_size):
-        return None
-    step = ready(tokens, state.layers, state.seen if settings.input_feeding else None, source)
-    after = DecoderState(memory, step.layers, step.seen, step.attention)
-    return step.log_probabilities, after
+        step = self._ready(*given)
+        after = DecoderState(state.memory, step.layers, step.seen, step.attention)
+        return step.log_probabilities, after
+
+    def go_on(
+        self, tokens: Tensor, state: DecoderState, *, excluded: Sequence[int], end: int, most: int
+    ) -> tuple[GreedyRun, DecoderState] | None:
+        """Go on by the likeliest tokens, see :meth:`DecoderStep.go_on`; None as for a step.
+
+        Returns
+        -------
+        run : GreedyRun
+        state : DecoderState
+            After its last step.
+        """
+        given = self._given(tokens, state)
+        if given is None:
+            return None
+        run = self._ready.go_on(*given, excluded=excluded, end=end, most=most)
+        attention = None if run.attention is None else run.attention[-1]
+        return run, DecoderState(state.memory, run.layers, run.seen, attention)
+
+    def _given(
+        self, tokens: Tensor, state: DecoderState
+    ) -> tuple[Tensor, tuple[State, ...], Tensor | None, Source | None] | None:
+        """What a step reads, if C++ can."""
+        count, settings = len(tokens), self._settings
+        if not _are_plain_numbers(tokens, torch.int64) or tokens.dim() != 1 or count == 0:
+            return None
+        members = 2 if settings.cell == "lstm" else 1
+        if [len(layer) for layer in state.layers] != [members] * settings.num_decoder_layers:
+            return None
+        # The first states are parts of one array.
+        layers = tuple(tuple(member.contiguous() for member in layer) for layer in state.layers)
+        if not all(
+            is_plain(member, count, settings.hidden_size) for layer in layers for member in layer
+        ):
+            return None
+        source = None
+        if settings.attention != "none":
+            source = _source(settings, state, count)
+            if source is None:
+                return None
+        if settings.input_feeding and not is_plain(state.seen, count, settings.readout_size):
+            return None
+        return tokens, layers, state.seen if settings.input_feeding else None, source
 
 
 def _source(settings: EncoderDecoderSettings, state: DecoderState, count: int) -> Source | None:

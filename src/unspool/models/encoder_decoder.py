@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from unspool.errors import RecipeError
 from unspool.models.decoder import Decoder, TargetReading
-from unspool.models.decoder_inference import make_ready, only_numbers, read_step
+from unspool.models.decoder_inference import Reader, make_ready, only_numbers
 from unspool.models.encoder import Bridge, Encoder, reverse
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.memory import DecoderState, Memory
 from unspool.nn import levels
 from unspool.nn.cross_entropy import linear_cross_entropy
-from unspool.nn.decoder_step import DecoderStep
+from unspool.nn.decoder_step import GreedyRun
 from unspool.nn.dropout import embed_with_dropout
 from unspool.nn.keeping import Keeping, Kept
 from unspool.nn.lengths import check_lengths, valid_steps
@@ -59,7 +59,7 @@ class EncoderDecoder(Keeping, nn.Module):
     (torch.Size([10, 12]), torch.Size([10, 3]))
     """
 
-    _kept: Kept[DecoderStep | None] | None = None
+    _kept: Kept[Reader | None] | None = None
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class EncoderDecoder(Keeping, nn.Module):
         """
         ready = self._ready() if tokens.is_cpu else None
         if ready is not None:
-            answer = read_step(ready, self.settings, tokens, state)
+            answer = ready.step(tokens, state)
             if answer is not None:
                 return answer
         reading = self.read(tokens[:, None], state)
@@ -197,21 +197,13 @@ class EncoderDecoder(Keeping, nn.Module):
         """Return :meth:`step` for a single search, which asks no gradients.
 
         Whether the packed weights serve is looked up here, and not at each step: until the search
-        is over, neither weights, modules and their hooks nor autocast may change.
+        is over, neither weights, modules and their hooks nor autocast may change. Where they do,
+        the search may also go many steps at once, see :class:`SearchSteps`.
         """
         ready = self._ready()
-        if ready is None:
-            return self.step
+        return self.step if ready is None else SearchSteps(self, ready)
 
-        def step(tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-            answer = None
-            if not torch.is_grad_enabled():
-                answer = read_step(ready, self.settings, tokens, state)
-            return self.step(tokens, state) if answer is None else answer
-
-        return step
-
-    def _ready(self) -> DecoderStep | None:
+    def _ready(self) -> Reader | None:
         """A step that is ready to be run; None where the modules themselves are."""
         if not self._scopes:
             return None
@@ -251,6 +243,33 @@ class EncoderDecoder(Keeping, nn.Module):
     @property
     def _output_weight(self) -> Tensor:
         return self.target_embedding.weight if self.settings.tie_weights else self.output.weight
+
+
+class SearchSteps:
+    """The steps of a single search, one by one or many at once.
+
+    Parameters
+    ----------
+    model : EncoderDecoder
+    ready : Reader
+        Of its packed weights.
+    """
+
+    def __init__(self, model: EncoderDecoder, ready: Reader) -> None:
+        self._model, self._ready = model, ready
+
+    def __call__(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """Do as :meth:`EncoderDecoder.step`."""
+        answer = None if torch.is_grad_enabled() else self._ready.step(tokens, state)
+        return self._model.step(tokens, state) if answer is None else answer
+
+    def go_on(
+        self, tokens: Tensor, state: DecoderState, *, excluded: Sequence[int], end: int, most: int
+    ) -> tuple[GreedyRun, DecoderState] | None:
+        """Go on greedily, see :meth:`unspool.models.decoder_inference.Reader.go_on`."""
+        if torch.is_grad_enabled():
+            return None
+        return self._ready.go_on(tokens, state, excluded=excluded, end=end, most=most)
 
 
 def _check_shared(

@@ -82,6 +82,28 @@ class Step(NamedTuple):
     attention: Tensor | None
 
 
+class GreedyRun(NamedTuple):
+    """What comes of ``T`` steps, each by the likeliest tokens.
+
+    Parameters
+    ----------
+    tokens : (T, N) int64 tensor
+        What was chosen after each.
+    gains : (T, N) tensor
+        Its log-probability, in nats.
+    attention : (T, N, S) tensor, optional
+        With attention, its weights.
+    layers, seen
+        Of the last step, as :class:`Step` has them.
+    """
+
+    tokens: Tensor
+    gains: Tensor
+    attention: Tensor | None
+    layers: tuple[State, ...]
+    seen: Tensor | None
+
+
 class DecoderStep:
     """A decoder whose weights are packed, to be run step by step.
 
@@ -155,28 +177,102 @@ class DecoderStep:
             If a token is none of the ``V``.
         """
         like, count = layers[0][0], len(tokens)
-        after = tuple(tuple(torch.empty_like(member) for member in state) for state in layers)
-        seen_after = attention = None
-        sentences, steps = count, 0
-        if self._attends:
-            assert source is not None
-            sentences, steps = source.padding.shape
-            attention = like.new_empty(count, steps)
-        if self._feeds:
-            seen_after = like.new_empty(count, self._readout_size)
+        sentences, steps = self._size_of(source, count)
+        after, seen_after = self._room_after(layers)
+        attention = like.new_empty(count, steps) if self._attends else None
         log_probabilities = like.new_empty(count, len(self._weights.output.weight))
         self._native.step(
             (count, sentences, steps),
-            tokens.data_ptr(),
-            [state[0].data_ptr() for state in layers],
-            [state[1].data_ptr() for state in layers if len(state) > 1],
-            address(seen),
-            tuple(map(address, source)) if source is not None else (0, 0, 0),
-            [state[0].data_ptr() for state in after],
-            [state[1].data_ptr() for state in after if len(state) > 1],
+            *_known(tokens, layers, seen, source),
+            *_states(after),
             address(seen_after),
             address(attention),
             log_probabilities.data_ptr(),
             torch.get_num_threads(),
         )
         return Step(log_probabilities, after, seen_after, attention)
+
+    def go_on(
+        self,
+        tokens: Tensor,
+        layers: Sequence[State],
+        seen: Tensor | None,
+        source: Source | None,
+        *,
+        excluded: Sequence[int],
+        end: int,
+        most: int,
+    ) -> GreedyRun:
+        """Read a token of each hypothesis, then the likeliest that may follow, and so on.
+
+        Of equally likely ones the first is taken. It ends with a step after which a hypothesis is
+        at its end, or none of the tokens that may come is possible.
+
+        Parameters
+        ----------
+        tokens, layers, seen, source
+            As when called.
+        excluded : sequence of int
+            Tokens that may not come.
+        end : int
+            The token that ends a hypothesis.
+        most : int
+            Steps that are taken at most, 1 or more.
+
+        Returns
+        -------
+        GreedyRun
+
+        Raises
+        ------
+        IndexError
+            If a token is none of the ``V``.
+        """
+        like, count = layers[0][0], len(tokens)
+        sentences, steps = self._size_of(source, count)
+        after, seen_after = self._room_after(layers)
+        chosen, gains = tokens.new_empty(most, count), like.new_empty(most, count)
+        attention = like.new_empty(most, count, steps) if self._attends else None
+        taken = self._native.go_on(
+            (count, sentences, steps),
+            most,
+            end,
+            excluded,
+            *_known(tokens, layers, seen, source),
+            chosen.data_ptr(),
+            gains.data_ptr(),
+            address(attention),
+            *_states(after),
+            address(seen_after),
+            torch.get_num_threads(),
+        )
+        weights = None if attention is None else attention[:taken]
+        return GreedyRun(chosen[:taken], gains[:taken], weights, after, seen_after)
+
+    def _size_of(self, source: Source | None, count: int) -> tuple[int, int]:
+        """``B`` and ``S``."""
+        if not self._attends:
+            return count, 0
+        assert source is not None
+        sentences, steps = source.padding.shape
+        return sentences, steps
+
+    def _room_after(self, layers: Sequence[State]) -> tuple[tuple[State, ...], Tensor | None]:
+        after = tuple(tuple(torch.empty_like(member) for member in state) for state in layers)
+        like = layers[0][0]
+        return after, like.new_empty(len(like), self._readout_size) if self._feeds else None
+
+
+def _known(
+    tokens: Tensor, layers: Sequence[State], seen: Tensor | None, source: Source | None
+) -> tuple[int, list[int], list[int], int, tuple[int, ...]]:
+    memory = tuple(map(address, source)) if source is not None else (0, 0, 0)
+    return tokens.data_ptr(), *_states(layers), address(seen), memory
+
+
+def _states(layers: Sequence[State]) -> tuple[list[int], list[int]]:
+    """Addresses of each layer's h, and of an LSTM's c."""
+    return (
+        [state[0].data_ptr() for state in layers],
+        [state[1].data_ptr() for state in layers if len(state) > 1],
+    )
