@@ -239,11 +239,12 @@ class Stepping {
     Look look_{};
 };
 
-void check_tokens(const DecoderState& state, int64_t V) {
-    for (int64_t n = 0; n < state.N; ++n)
-        if (state.tokens[n] < 0 || state.tokens[n] >= V)
-            throw std::out_of_range("tokens has the value " + std::to_string(state.tokens[n]) +
-                                    ", expected 0 to " + std::to_string(V - 1));
+void check_tokens(const char* name, const int64_t* tokens, int64_t count, int64_t V) {
+    for (int64_t n = 0; n < count; ++n)
+        if (tokens[n] < 0 || tokens[n] >= V)
+            throw std::out_of_range(std::string(name) + " has the value " +
+                                    std::to_string(tokens[n]) + ", expected 0 to " +
+                                    std::to_string(V - 1));
 }
 
 }  // namespace
@@ -264,7 +265,7 @@ int PackedDecoder::members_for(int64_t N, int threads) const {
 }
 
 void PackedDecoder::step(const DecoderState& state, const DecoderStep& after, int threads) const {
-    check_tokens(state, decoder_.V);
+    check_tokens("tokens", state.tokens, state.N, decoder_.V);
     const Lease lease;
     const Places places(kernels_, decoder_, packed_.floats());
     const int members = members_for(state.N, threads);
@@ -306,7 +307,8 @@ struct Passed {
 int64_t PackedDecoder::go_on(const DecoderState& first, const GreedyRun& run,
                              const DecoderStep& last, int threads) const {
     constexpr float impossible = -std::numeric_limits<float>::infinity();
-    check_tokens(first, decoder_.V);
+    check_tokens("tokens", first.tokens, first.N, decoder_.V);
+    check_tokens("excluded", run.excluded.data(), int64_t(run.excluded.size()), decoder_.V);
     const Lease lease;
     const int64_t N = first.N, V = decoder_.V;
     const Places places(kernels_, decoder_, packed_.floats());

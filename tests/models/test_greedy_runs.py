@@ -154,6 +154,11 @@ def test_a_token_that_is_none_is_refused():
         gone_on([BEGIN, 23], excluded=[])
 
 
+def test_an_excluded_token_that_is_none_is_refused():
+    with pytest.raises(IndexError, match="excluded has the value -1, expected 0 to 22"):
+        gone_on([BEGIN, BEGIN], excluded=[0, -1])
+
+
 def test_with_gradients_it_is_left_to_steps():
     model = model_of("additive")
     steps = model.steps()

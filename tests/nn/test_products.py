@@ -106,6 +106,15 @@ def test_a_stepped_linear_takes_it(on_amx, half, monkeypatch):
         )
 
 
+def test_a_weight_that_has_changed_has_no_gradient_to_give(on_amx):
+    weight, x = torch.randn(64, 64).requires_grad_(), torch.randn(20, 64).requires_grad_()
+    found = SteppedLinear(weight, torch.zeros(20, 1, 64))(x).sum()
+    with torch.no_grad():
+        weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        found.backward()
+
+
 def test_what_is_left_to_torch(on_amx, monkeypatch):
     weight = torch.randn(64, 64)
     assert products.serving(weight, 16) == "amx"

@@ -160,10 +160,12 @@ class _Likeliest(_Chains[S]):
         return state if rows is None or not len(rows) else state.select(rows)
 
     def _run(self, step: Step[S], state: S) -> tuple[Run, S] | None:
-        excluded = self.constraints.excluded(self.length + 1)
-        if excluded is None or not hasattr(step, "go_on"):
+        if not hasattr(step, "go_on"):
             return None
         quick: Greedy = step
+        excluded = self.constraints.excluded(self.length + 1)
+        if excluded is None:
+            return None
         tokens, steps = excluded
         most = min(steps, self.nearest_limit - self.length, _MOST_STEPS)
         return quick.go_on(self.tokens, state, excluded=tokens, end=self.end, most=most)

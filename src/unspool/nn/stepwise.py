@@ -88,6 +88,7 @@ class _NativeProduct:
 
     def __init__(self, weight: Tensor, kernel: str) -> None:
         self._weight, self._kernel = weight.detach(), kernel
+        self._version = weight._version
         self.packed = PackedMatrix(weight, True, kernel)
 
     def __call__(self, x: Tensor, added: Tensor) -> Tensor:
@@ -96,6 +97,11 @@ class _NativeProduct:
     @cached_property
     def transposed(self) -> PackedMatrix:
         """For the gradient of ``x``."""
+        if self._weight._version != self._version:
+            raise RuntimeError(
+                "a weight that is needed for the gradient was modified by an inplace operation "
+                "since the forward pass; call backward() before the optimiser's step"
+            )
         return PackedMatrix(self._weight, False, self._kernel)
 
     def weight_gradient(self, d_sums: Tensor, inputs: list[Tensor]) -> Tensor:
