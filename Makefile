@@ -37,7 +37,8 @@ asan: $(VENV)/dev.stamp ## run the kernels' tests under the address and undefine
 	PYTHONPATH=build/asan/site:$(SITE) LD_PRELOAD="$(PRELOAD)" ASAN_OPTIONS=detect_leaks=0 \
 	  $(BIN)/python -S -m pytest tests/nn/test_kernels.py tests/nn/test_keeping_packed.py \
 	  tests/nn/test_cross_entropy.py tests/nn/test_decoder_step.py \
-	  tests/nn/test_additive_scores.py tests/nn/test_stepwise.py tests/decoding/test_ranking.py
+	  tests/nn/test_additive_scores.py tests/nn/test_stepwise.py tests/nn/test_products.py \
+	  tests/nn/test_dropout.py tests/models/test_greedy_runs.py tests/decoding/test_ranking.py
 
 format: $(VENV)/dev.stamp ## format the code and mend what the linter can
 	$(BIN)/ruff format .
