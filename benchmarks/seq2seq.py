@@ -34,7 +34,7 @@ from unspool.decoding.beam import beam_search
 from unspool.decoding.greedy import greedy
 from unspool.decoding.settings import BeamSettings
 from unspool.models.encoder_decoder import EncoderDecoder, EncoderDecoderSettings
-from unspool.models.memory import DecoderState
+from unspool.models.memory import attention_of
 from unspool.nn.evaluation import evaluating
 from unspool.nn.keeping import keep_packed
 from unspool.tasks.translate.judging import read_targets
@@ -236,13 +236,8 @@ def _decoded(model: EncoderDecoder, source: Tensor, lengths: Tensor, beam: int) 
     settings = BeamSettings(beam=beam, max_length=100, max_length_factor=1.0)
     state = model.initial_state(model.encode(source, lengths))
     start = torch.full((len(source),), BEGIN)
-
-    def attention(state: DecoderState) -> Tensor:
-        assert state.attention is not None
-        return state.attention
-
     given = (model.steps(), state, start, END, settings)
-    options = {"source_lengths": lengths, "attention": attention}
+    options = {"source_lengths": lengths, "attention": attention_of}
     if beam == 1:
         return [list(found.tokens) for found in greedy(*given, **options)]
     return [list(best.tokens) for best, *_ in beam_search(*given, **options)]

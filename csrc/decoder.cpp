@@ -308,6 +308,8 @@ int64_t PackedDecoder::go_on(const DecoderState& first, const GreedyRun& run,
                              const DecoderStep& last, int threads) const {
     constexpr float impossible = -std::numeric_limits<float>::infinity();
     check_tokens("tokens", first.tokens, first.N, decoder_.V);
+    if (run.most < 1)
+        throw std::invalid_argument("most is " + std::to_string(run.most) + ", expected 1 or more");
     check_tokens("excluded", run.excluded.data(), int64_t(run.excluded.size()), decoder_.V);
     const Lease lease;
     const int64_t N = first.N, V = decoder_.V;

@@ -6,6 +6,7 @@ import torch
 from unspool.decoding.greedy import greedy
 from unspool.decoding.settings import BeamSettings
 from unspool.models.encoder_decoder import EncoderDecoder, EncoderDecoderSettings, SearchSteps
+from unspool.models.memory import attention_of
 from unspool.nn import levels
 from unspool.nn.keeping import keep_packed
 
@@ -51,7 +52,7 @@ def found_by(model, step, count, settings):
             END,
             settings,
             source_lengths=lengths,
-            attention=(lambda state: state.attention) if attends else None,
+            attention=attention_of if attends else None,
             never=(PADDING, BEGIN),
         )
 
@@ -98,6 +99,8 @@ def counted(model):
     steps, taken = model.steps(), []
 
     class Counted:
+        attention = staticmethod(attention_of)
+
         def __call__(self, tokens, state):
             raise AssertionError("one step alone")
 
@@ -126,13 +129,13 @@ def state_of(model, count=2):
     return model.initial_state(model.encode(source, lengths))
 
 
-def gone_on(tokens, change=lambda state: None, **options):
+def gone_on(tokens, change=lambda state: None, most=5, **options):
     """A run from the beginning of two sentences."""
     model = model_of("additive")
     with torch.inference_mode():
         state = state_of(model)
         change(state)
-        return model.steps().go_on(torch.tensor(tokens), state, end=END, most=5, **options)
+        return model.steps().go_on(torch.tensor(tokens), state, end=END, most=most, **options)
 
 
 def test_a_run_ends_where_nothing_is_possible():
@@ -157,6 +160,29 @@ def test_a_token_that_is_none_is_refused():
 def test_an_excluded_token_that_is_none_is_refused():
     with pytest.raises(IndexError, match="excluded has the value -1, expected 0 to 22"):
         gone_on([BEGIN, BEGIN], excluded=[0, -1])
+
+
+def test_it_takes_a_step_at_least():
+    with pytest.raises(ValueError, match="most is 0, expected 1 or more"):
+        gone_on([BEGIN, BEGIN], excluded=[], most=0)
+
+
+def test_attention_that_is_read_otherwise_is_read_at_each_step():
+    model, settings = model_of("additive"), BeamSettings(max_length=12)
+    source, lengths = sources(5)
+
+    def reversed_attention(state):
+        return state.attention.flip(1)
+
+    def found(attention):
+        with torch.inference_mode():
+            state = model.initial_state(model.encode(source, lengths))
+            begin = torch.full((5,), BEGIN)
+            return greedy(model.steps(), state, begin, END, settings, attention=attention)
+
+    for one, other in zip(found(reversed_attention), found(attention_of), strict=True):
+        assert one.tokens == other.tokens
+        assert torch.equal(one.attention, other.attention.flip(1))
 
 
 def test_with_gradients_it_is_left_to_steps():

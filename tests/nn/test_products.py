@@ -116,16 +116,32 @@ def test_a_weight_that_has_changed_has_no_gradient_to_give(on_amx):
 
 
 def test_what_is_left_to_torch(on_amx, monkeypatch):
-    weight = torch.randn(64, 64)
-    assert products.serving(weight, 16) == "amx"
-    assert products.serving(weight, 15) is None
-    assert products.serving(weight.double(), 16) is None
-    assert products.serving(weight[:0], 16) is None
-    assert products.serving(weight.to("meta"), 16) is None
+    weight, sums = torch.randn(64, 64), torch.randn(16, 2, 64)
+    assert products.serving(weight, sums) == "amx"
+    assert products.serving(weight, sums[:15]) is None
+    assert products.serving(weight, sums[:, :, :63]) is None
+    assert products.serving(weight, sums.double()) is None
+    assert products.serving(weight.double(), sums.double()) is None
+    assert products.serving(weight[:0], sums[:, :, :0]) is None
+    assert products.serving(weight.to("meta"), sums) is None
+    with torch.inference_mode():
+        frozen = weight.clone()
+    assert products.serving(frozen, sums) is None
     with torch.autocast("cpu", torch.float16):
-        assert products.serving(weight, 16) is None
+        assert products.serving(weight, sums) is None
     with torch.autocast("cpu", torch.bfloat16):
-        assert products.serving(weight, 16) == "amx_bf16"
+        assert products.serving(weight, sums) == "amx_bf16"
     for name in ("avx512", "torch"):
         monkeypatch.setenv("UNSPOOL_KERNEL", name)
-        assert products.serving(weight, 16) is None
+        assert products.serving(weight, sums) is None
+
+
+def test_inputs_of_another_shape_are_torch_s_to_judge(on_amx):
+    weight, sums = torch.randn(64, 32).requires_grad_(), torch.randn(20, 2, 64)
+    for wrong in ((20, 31), (20, 33), (19, 32), (300, 32)):
+        with pytest.raises(RuntimeError, match=r"size|shapes"):
+            SteppedLinear(weight, sums)(torch.randn(*wrong))
+    row = torch.randn(1, 32)
+    torch.testing.assert_close(SteppedLinear(weight, sums)(row), sums[:, 0] + row @ weight.t())
+    with pytest.raises(RuntimeError, match=r"size|shapes"):
+        SteppedLinear(torch.randn(512, 32), sums)(torch.randn(20, 32))

@@ -20,7 +20,7 @@ def workspaces(monkeypatch: pytest.MonkeyPatch, fastest: str) -> Workspaces:
 
 def held(workspaces: Workspaces) -> list[int]:
     """Sizes of those that are kept."""
-    return [storage.nbytes() for storage in workspaces._kept]
+    return [4 * len(kept) for kept in workspaces._kept]
 
 
 def train(layer: LSTM, input: Tensor, **options: bool) -> Tensor:
@@ -63,7 +63,7 @@ def test_one_serves_step_after_step(workspaces: Workspaces) -> None:
     train(layer, input)
     first = held(workspaces)
     assert len(first) == 1
-    for steps in (20, 12):  # a shorter batch takes part of it
+    for steps in (20, 16, 20):  # a shorter batch takes part of it
         train(layer, input[:, :steps])
         assert held(workspaces) == first
 
@@ -107,3 +107,22 @@ def test_memory_that_a_hook_has_brought_is_not_ours(workspaces: Workspaces) -> N
         output = layer(input)[0]
     output.sum().backward()
     assert not held(workspaces)
+
+
+def test_who_holds_on_to_one_is_told_of_every_use(workspaces: Workspaces) -> None:
+    layer, input = LSTM(64, 64), torch.randn(64, 20, 64)
+    held_on: list[Tensor] = []
+
+    def pack(saved: Tensor) -> Tensor:
+        held_on.append(saved)
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+        output = layer(input)[0]
+    output.sum().backward()
+    (kept,) = workspaces._kept
+    (workspace,) = (each for each in held_on if each.data_ptr() == kept.data_ptr())
+    for steps in (20, 16, 20):  # all of it, and a part
+        before = workspace._version
+        train(layer, input[:, :steps])
+        assert workspace._version > before

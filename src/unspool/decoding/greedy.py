@@ -6,6 +6,7 @@ Shapes: ``B`` sentences that are not done, each of one row, ``V`` tokens of the 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -162,7 +163,9 @@ class _Likeliest(_Chains[S]):
     def _run(self, step: Step[S], state: S) -> tuple[Run, S] | None:
         if not hasattr(step, "go_on"):
             return None
-        quick: Greedy = step
+        quick = cast("Greedy", step)
+        if self.attention not in (None, quick.attention):
+            return None
         excluded = self.constraints.excluded(self.length + 1)
         if excluded is None:
             return None

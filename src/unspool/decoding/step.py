@@ -37,6 +37,9 @@ class Run(Protocol):
 class Greedy(Protocol):
     """A :data:`Step` that can also go many steps at once, more quickly than one by one."""
 
+    attention: Callable[..., Tensor]
+    """What reads from a state the attention that a run tells of its steps."""
+
     def go_on(
         self, tokens: Tensor, state: State, *, excluded: Sequence[int], end: int, most: int
     ) -> tuple[Run, State] | None:

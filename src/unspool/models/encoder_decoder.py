@@ -15,7 +15,7 @@ from unspool.models.decoder import Decoder, TargetReading
 from unspool.models.decoder_inference import Reader, make_ready, only_numbers
 from unspool.models.encoder import Bridge, Encoder, reverse
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
-from unspool.models.memory import DecoderState, Memory
+from unspool.models.memory import DecoderState, Memory, attention_of
 from unspool.nn import levels
 from unspool.nn.cross_entropy import linear_cross_entropy
 from unspool.nn.decoder_step import GreedyRun
@@ -254,6 +254,8 @@ class SearchSteps:
     ready : Reader
         Of its packed weights.
     """
+
+    attention = staticmethod(attention_of)
 
     def __init__(self, model: EncoderDecoder, ready: Reader) -> None:
         self._model, self._ready = model, ready

@@ -112,5 +112,11 @@ class DecoderState(NamedTuple):
         return len(self.layers[0][0]) // len(self.memory.padding)
 
 
+def attention_of(state: DecoderState) -> Tensor:
+    """The attention that was paid in the step that led to a state, ``(N, S)``."""
+    assert state.attention is not None
+    return state.attention
+
+
 def _selected(layers: tuple[LayerState, ...], rows: Tensor) -> tuple[LayerState, ...]:
     return tuple(tuple(member[rows] for member in layer) for layer in layers)

@@ -227,12 +227,15 @@ class DecoderStep:
         ------
         IndexError
             If a token is none of the ``V``.
+        ValueError
+            If ``most`` is below 1.
         """
         like, count = layers[0][0], len(tokens)
         sentences, steps = self._size_of(source, count)
         after, seen_after = self._room_after(layers)
-        chosen, gains = tokens.new_empty(most, count), like.new_empty(most, count)
-        attention = like.new_empty(most, count, steps) if self._attends else None
+        room = max(most, 0)
+        chosen, gains = tokens.new_empty(room, count), like.new_empty(room, count)
+        attention = like.new_empty(room, count, steps) if self._attends else None
         taken = self._native.go_on(
             (count, sentences, steps),
             most,
@@ -246,8 +249,9 @@ class DecoderStep:
             address(seen_after),
             torch.get_num_threads(),
         )
-        weights = None if attention is None else attention[:taken]
-        return GreedyRun(chosen[:taken], gains[:taken], weights, after, seen_after)
+        # Copies: the room for all steps is not kept for the sake of some.
+        weights = None if attention is None else attention[:taken].clone()
+        return GreedyRun(chosen[:taken].clone(), gains[:taken].clone(), weights, after, seen_after)
 
     def _size_of(self, source: Source | None, count: int) -> tuple[int, int]:
         """``B`` and ``S``."""

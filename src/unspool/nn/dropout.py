@@ -66,7 +66,7 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input with single numbers dropped."""
-        if not self.training or not 0 < self.p < 1 or not input.is_cpu:
+        if not self.training or self.inplace or not 0 < self.p < 1 or not input.is_cpu:
             return super().forward(input)
         return input * _mask(input, self.p)
 

@@ -21,17 +21,30 @@ _LEAST_ROWS = 16  # the height of a tile
 _WIDTH = 16  # of a vector
 
 
-def serving(weight: Tensor, rows: int) -> str | None:
-    """Name the kernel for products of ``rows`` rows with a weight; None where torch's own serve."""
-    if rows < _LEAST_ROWS or weight.numel() == 0 or not weight.is_cpu:
+def serving(weight: Tensor, sums: Tensor) -> str | None:
+    """Name the kernel for products with a weight that are added to sums; None where torch's serve.
+
+    Parameters
+    ----------
+    weight : (M, K) tensor
+    sums : (N, T, M) tensor
+    """
+    if len(sums) < _LEAST_ROWS or weight.numel() == 0 or weight.dim() != 2 or weight.is_inference():
         return None
-    if weight.dtype != torch.float32 or not levels.is_direct():
+    if sums.shape[2:] != weight.shape[:1] or not levels.is_direct():
+        return None
+    if not all(each.is_cpu and each.dtype is torch.float32 for each in (weight, sums)):
         return None
     half = torch.is_autocast_enabled("cpu")
     if half and torch.get_autocast_dtype("cpu") != torch.bfloat16:
         return None
     name = levels.serving(levels.kernel(), half)
     return name if name in _KERNELS else None
+
+
+def is_readable(x: Tensor, rows: int, size: int) -> bool:
+    """Tell whether C++ can read rows of an input."""
+    return x.shape == (rows, size) and x.is_cpu and x.dtype is torch.float32
 
 
 class PackedMatrix:

@@ -30,7 +30,7 @@ class _Recurrent(Keeping, nn.RNNBase):
     """What RNN, LSTM and GRU add to their namesakes in torch.nn."""
 
     batch_invariant: bool = False
-    """Whether, where no gradient is asked for, answers are the same to the bit whatever shares the
+    """Whether answers under :func:`torch.no_grad` are the same to the bit whatever shares the
     batch. Else a batch is computed in the way that is fastest for its size."""
 
     _kept: Kept[Inference] | None = None

@@ -42,7 +42,7 @@ class SteppedLinear:
     def __init__(self, weight: Tensor, sums: Tensor) -> None:
         self._learns = weight.requires_grad and torch.is_grad_enabled()
         sums = sums.to(torch.promote_types(sums.dtype, torch.float32))
-        kernel = products.serving(weight, len(sums)) if torch.is_grad_enabled() else None
+        kernel = products.serving(weight, sums) if torch.is_grad_enabled() else None
         product = _TorchProduct if kernel is None else partial(_NativeProduct, kernel=kernel)
         self._product = product(weight)
         self._inputs: list[Tensor] = []
@@ -92,7 +92,15 @@ class _NativeProduct:
         self.packed = PackedMatrix(weight, True, kernel)
 
     def __call__(self, x: Tensor, added: Tensor) -> Tensor:
+        rows = len(added)
+        if not products.is_readable(x, rows, self._weight.size(1)):
+            return self._by_torch(x, added)
         return _Product.apply(x, added, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    @cached_property
+    def _by_torch(self) -> _TorchProduct:
+        """For what C++ does not read: torch says what is wrong with it, or repeats a single row."""
+        return _TorchProduct(self._weight)
 
     @cached_property
     def transposed(self) -> PackedMatrix:
@@ -105,6 +113,9 @@ class _NativeProduct:
         return PackedMatrix(self._weight, False, self._kernel)
 
     def weight_gradient(self, d_sums: Tensor, inputs: list[Tensor]) -> Tensor:
+        rows, size = len(d_sums), self._weight.size(1)
+        if not all(products.is_readable(x, rows, size) for x in inputs):
+            return self._by_torch.weight_gradient(d_sums, inputs)
         return products.weight_gradient(d_sums, inputs, self._kernel)
 
 

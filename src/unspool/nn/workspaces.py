@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 
 import torch
-from torch import Tensor, UntypedStorage
+from torch import Tensor
 
-_LEAST = 2**20  # bytes of what is worth keeping
-_MOST_KEPT = 2**28  # bytes, of all
+_LEAST = 2**18  # numbers of what is worth keeping
+_MOST_KEPT = 2**26  # numbers, of all
 
 
 class Workspaces:
@@ -33,20 +33,21 @@ class Workspaces:
     """
 
     def __init__(self) -> None:
-        self._kept: list[UntypedStorage] = []  # the smallest first
+        self._kept: list[Tensor] = []  # the smallest first
         self._lock = threading.Lock()
 
     def take(self, size: int) -> Tensor:
         """Return an array of so many numbers, which may hold anything."""
-        storage = self._find(4 * size) if 4 * size >= _LEAST else None
-        if storage is None:
+        kept = self._find(size) if size >= _LEAST else None
+        if kept is None:
             return torch.empty(size, dtype=torch.float32, device="cpu")
-        return torch.empty(0, dtype=torch.float32, device="cpu").set_(storage, 0, (size,))  # type: ignore[call-overload, no-any-return]
+        torch.autograd.graph.increment_version(kept)  # whoever holds on to it is told
+        return kept if len(kept) == size else kept[:size]
 
-    def _find(self, size: int) -> UntypedStorage | None:
+    def _find(self, size: int) -> Tensor | None:
         with self._lock:
-            for i, storage in enumerate(self._kept):
-                if storage.nbytes() >= size:
+            for i, kept in enumerate(self._kept):
+                if len(kept) >= size:
                     return self._kept.pop(i)
             if self._kept:  # a larger one will take its place
                 self._kept.pop()
@@ -54,9 +55,9 @@ class Workspaces:
 
     def give_back(self, workspace: Tensor) -> None:
         """Let others have an array that :meth:`take` returned. Nobody may use it any more."""
-        storage = workspace.untyped_storage()
+        whole = workspace if workspace._base is None else workspace._base
         with self._lock:
-            kept = sum(each.nbytes() for each in self._kept)
-            if _LEAST <= storage.nbytes() <= _MOST_KEPT - kept:
-                self._kept.append(storage)
-                self._kept.sort(key=UntypedStorage.nbytes)
+            room = _MOST_KEPT - sum(len(kept) for kept in self._kept)
+            if _LEAST <= len(whole) <= room and not whole.is_inference():
+                self._kept.append(whole)
+                self._kept.sort(key=len)

@@ -18,7 +18,8 @@ from unspool.decoding.greedy import greedy
 from unspool.decoding.hypotheses import Hypothesis
 from unspool.decoding.search import Attention
 from unspool.decoding.settings import BeamSettings
-from unspool.models.encoder_decoder import DecoderState, EncoderDecoder
+from unspool.models.encoder_decoder import EncoderDecoder
+from unspool.models.memory import attention_of
 
 SENTENCES = 64
 """How many sources are answered at a time."""
@@ -89,10 +90,5 @@ def _attention(models: Sequence[EncoderDecoder]) -> Attention[Any] | None:
     if not looking:
         return None
     if len(models) == 1:
-        return _weights
-    return lambda states: torch.stack([_weights(states[number]) for number in looking]).mean(0)
-
-
-def _weights(state: DecoderState) -> Tensor:
-    assert state.attention is not None
-    return state.attention
+        return attention_of
+    return lambda states: torch.stack([attention_of(states[number]) for number in looking]).mean(0)
