@@ -287,7 +287,7 @@ struct Passed {
         if (d.feeds) step.seen = arena.floats(N * d.P);
     }
 
-    void become_of(DecoderState& state) const {
+    void pass_to(DecoderState& state) const {
         state.h.assign(step.h.begin(), step.h.end());
         state.c.assign(step.c.begin(), step.c.end());
         state.seen = step.seen;
@@ -337,7 +337,7 @@ int64_t PackedDecoder::go_on(const DecoderState& first, const GreedyRun& run,
             next.copy_to(decoder_, N, last);
             return taken;
         }
-        next.become_of(state);
+        next.pass_to(state);
         state.tokens = tokens;
     }
 }

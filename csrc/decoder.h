@@ -79,7 +79,8 @@ class PackedDecoder {
     void step(const DecoderState&, const DecoderStep&, int threads) const;
 
     // Returns how many steps were taken, one at least; of what comes of the last, `weights` and
-    // `log_probabilities` are not told.
+    // `log_probabilities` are not told. Throws std::out_of_range if a token is none, also one that is
+    // excluded, and std::invalid_argument if `most` is below 1.
     int64_t go_on(const DecoderState&, const GreedyRun&, const DecoderStep& last, int threads) const;
 
   private:

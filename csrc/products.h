@@ -1,5 +1,5 @@
-// Matrix products of a layer that is run step by step, on the tiles of a matrix unit: levels without
-// one have no such kernels.
+// Matrix products of a layer that is run step by step. Only levels that multiply in bfloat16, or in
+// parts of it, have kernels for them.
 #pragma once
 
 #include <cstdint>

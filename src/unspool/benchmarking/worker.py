@@ -76,7 +76,7 @@ def _gemm_gflops(dtype: torch.dtype) -> float:
 def _peak_gflops(half: bool) -> float | None:
     """Measure the most that the processor can do in its registers; None without native kernels.
 
-    In fp32 that is by multiply-adds, also where training goes by way of AMX.
+    In fp32 that is by multiply-adds, also where the layers go by way of AMX.
     """
     name = levels.serving(levels.kernel(), half)
     if name is None:

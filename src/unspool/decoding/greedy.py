@@ -49,11 +49,11 @@ def greedy(
     list of B Hypothesis
     """
     one = settings.model_copy(update={"n_best": 1})
-    chains = _Likeliest(start, end, one, source_lengths, attention, never, _likeliest)
+    chains = _GreedyChains(start, end, one, source_lengths, attention, never, _most_probable)
     return [found for (found,) in chains.run(step, state)]
 
 
-def _likeliest(log_probabilities: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+def _most_probable(log_probabilities: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
     return best(log_probabilities, 1)
 
 
@@ -142,7 +142,7 @@ class _Chains(Search[S]):
         return [self.end] not in tokens.tolist() and [-math.inf] not in gains.tolist()
 
 
-class _Likeliest(_Chains[S]):
+class _GreedyChains(_Chains[S]):
     """Chains that may go many steps at once, where the network offers that."""
 
     def proceed(self, step: Step[S], state: S) -> S:
