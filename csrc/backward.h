@@ -34,24 +34,23 @@ struct Product {
 
         template <int R>
         UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
-            Vec acc[R][V];
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-                for (int v = 0; v < V; ++v)
-                    acc[r][v] = p.add ? load_first(p.to[first + r] + column + v * W,
-                                                   p.columns - column - v * W)
-                                      : Vec{};
-            const float* panel = p.panels + column * p.length * p.runs;
-            Ahead ahead = ask(panel, first, i);
-            accumulate(acc, p.rows + first, panel, ahead, p.length, p.runs, p.stride);
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-                for (int v = 0; v < V; ++v)
-                    store_first(p.to[first + r] + column + v * W, acc[r][v],
-                                p.columns - column - v * W);
+            Vec sums[R][V];
+            const Panel<V> panel{p.panels + column * p.length * p.runs, p.length * p.runs};
+            const Ahead ahead = ask(panel.data, first, i);
+            form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
+                for_each_sum(acc, [&](int r, int v, Vec& sum) {
+                    sum = p.add ? load_first(at(first + r, from + v), rest(from + v)) : Vec{};
+                });
+                Ahead asked = ahead.of(from);
+                accumulate(acc, p.rows + first, strip, asked, p.length, p.runs, p.stride);
+            });
+            for_each_sum(sums, [&](int r, int v, Vec sum) {
+                store_first(at(first + r, v), sum, rest(v));
+            });
         }
+
+        UNSPOOL_INLINE float* at(int64_t row, int v) const { return p.to[row] + column + v * W; }
+        UNSPOOL_INLINE int64_t rest(int v) const { return p.columns - column - v * W; }
 
         UNSPOOL_INLINE Ahead ask(const float* panel, int64_t first, int64_t i) const {
             const int64_t length = p.length * p.runs, size = length * V * W;

@@ -19,18 +19,26 @@ struct Lstm {
         Vec h, c;
     };
 
-    // sums: i, f, g, o. `saved`, where it is asked for, gets their values.
-    static UNSPOOL_INLINE State forward(const Vec* sums, Vec c, float* saved) {
+    // sums: i, f, g, o, of which the last becomes its gate's value. `saved`, where it is asked for, gets
+    // the values of all. Returns the new c.
+    static UNSPOOL_INLINE Vec activate(Vec* sums, Vec c, float* saved) {
         const Vec i = sigmoid(sums[0]), f = sigmoid(sums[1]), g = tanh(sums[2]),
                   o = sigmoid(sums[3]);
-        c = f * c + i * g;
+        sums[3] = o;
         if (saved) {
             store(saved, i);
             store(saved + W, f);
             store(saved + 2 * W, g);
             store(saved + 3 * W, o);
         }
-        return {o * tanh(c), c};
+        return f * c + i * g;
+    }
+    // The new h, of what `activate` made.
+    static UNSPOOL_INLINE Vec state(const Vec* sums, Vec c) { return sums[3] * tanh(c); }
+
+    static UNSPOOL_INLINE State forward(Vec* sums, Vec c, float* saved) {
+        c = activate(sums, c, saved);
+        return {state(sums, c), c};
     }
 
     // Returns the gradient of c before the step; d_gates, which may be `saved`, gets those of i, f,
@@ -55,17 +63,26 @@ struct Gru {
     static constexpr Cell cell = Cell::gru;
     static constexpr int gates = 3;
 
-    // sums: r, z, W_in x + b_in, W_hn h + b_hn. `saved` gets r, z, n and the last of them.
-    static UNSPOOL_INLINE Vec forward(const Vec* sums, Vec h, float* saved) {
-        const Vec r = sigmoid(sums[0]), z = sigmoid(sums[1]);
-        const Vec n = as_rounded(tanh(sums[2] + r * sums[3]));  // whether it is saved or not
-        if (saved) {
-            store(saved, r);
-            store(saved + W, z);
-            store(saved + 2 * W, n);
-            store(saved + 3 * W, sums[3]);
-        }
-        return n + z * (h - n);
+    // sums: r, z, W_in x + b_in, W_hn h + b_hn, of which the first two become their gates' values. `saved`,
+    // where it is asked for, gets r, z and the last of them.
+    static UNSPOOL_INLINE void activate(Vec* sums, float* saved) {
+        sums[0] = sigmoid(sums[0]);
+        sums[1] = sigmoid(sums[1]);
+        if (!saved) return;
+        store(saved, sums[0]);
+        store(saved + W, sums[1]);
+        store(saved + 3 * W, sums[3]);
+    }
+    // The new h, of what `activate` made. `saved` gets n.
+    static UNSPOOL_INLINE Vec state(const Vec* sums, Vec h, float* saved) {
+        const Vec n = as_rounded(tanh(sums[2] + sums[0] * sums[3]));  // whether it is saved or not
+        if (saved) store(saved + 2 * W, n);
+        return n + sums[1] * (h - n);
+    }
+
+    static UNSPOOL_INLINE Vec forward(Vec* sums, Vec h, float* saved) {
+        activate(sums, saved);
+        return state(sums, h, saved);
     }
 
     // Returns the part of the gradient of h before the step that goes past the products; d_gates,

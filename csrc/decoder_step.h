@@ -36,28 +36,25 @@ struct LinearTile {
     template <int R>
     UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
         const float* rows[R];
-        Vec acc[R][V];
+        Vec sums[R][V];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-            rows[r] = job.input.row(first + r);
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v)
-                acc[r][v] = job.bias ? load_first(job.bias + column + v * W, rest(v)) : Vec{};
-        }
-        const float* panel = job.panels + column * job.inputs;
+        for (int r = 0; r < R; ++r) rows[r] = job.input.row(first + r);
+        const Panel<V> panel{job.panels + column * job.inputs, job.inputs};
         const int64_t size = job.inputs * V * W;
-        const float* next = column + V * W < job.outputs ? panel + size : job.panels;
-        Ahead ahead = Ahead::part(next, size, job.inputs, i);
-        accumulate(acc, rows, panel, ahead, job.inputs);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) {
-                Vec y = acc[r][v];
-                if (job.added)
-                    y = tanh(y + load_first(job.added.row(first + r) + column + v * W, rest(v)));
-                store_first(job.output.row(first + r) + column + v * W, y, rest(v));
-            }
+        const float* next = column + V * W < job.outputs ? panel.data + size : job.panels;
+        const Ahead ahead = Ahead::part(next, size, job.inputs, i);
+        form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
+            for_each_sum(acc, [&](int, int v, Vec& sum) {
+                sum = job.bias ? load_first(job.bias + column + (from + v) * W, rest(from + v)) : Vec{};
+            });
+            Ahead asked = ahead.of(from);
+            accumulate(acc, rows, strip, asked, job.inputs);
+        });
+        for_each_sum(sums, [&](int r, int v, Vec y) {
+            if (job.added)
+                y = tanh(y + load_first(job.added.row(first + r) + column + v * W, rest(v)));
+            store_first(job.output.row(first + r) + column + v * W, y, rest(v));
+        });
     }
 
     UNSPOOL_INLINE int64_t rest(int v) const { return job.outputs - column - v * W; }

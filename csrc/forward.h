@@ -42,15 +42,13 @@ UNSPOOL_INLINE void store_state(const ForwardStep& step, int64_t row, int64_t un
 #endif
 }
 
-// What a tile's sums start from: the input's products, or the biases alone.
+// What a tile's sums start from: the input's products from `column` on, or the biases alone.
 template <int R, int V>
 UNSPOOL_INLINE void start(Vec (&acc)[R][V], const ForwardStep& step, int64_t first, int64_t column,
                           const float* bias) {
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v)
-            acc[r][v] = load((step.sums ? step.sums[first + r] + column : bias) + v * W);
+    for_each_sum(acc, [&](int r, int v, Vec& sum) {
+        sum = load((step.sums ? step.sums[first + r] + column : bias) + v * W);
+    });
 }
 
 // The sums of all gates for one vector of units and R sequences, and what the cell makes of them.
@@ -63,46 +61,68 @@ struct GatedTile {
     UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
         constexpr int V = C::gates;
         const Forward& job = *step.job;
-        const float* panel = job.panels + unit * V * (job.K + job.H);
+        const Panel<V> panel{job.panels + unit * V * (job.K + job.H), job.K + job.H};
         const float* bias = job.bias + unit * 4;
         const int64_t size = (job.K + job.H) * V * W;
-        const float* next = unit + W < job.H ? panel + size : job.panels;
+        const float* next = unit + W < job.H ? panel.data + size : job.panels;
         Ahead ahead = Ahead::part(next, size, step.before ? job.K + job.H : job.K, i);
 
-        Vec acc[R][V];
-        Vec sums[R][4];  // apart from acc, which must stay in registers
-        start(acc, step, first, unit * V, bias);
-        if (!step.sums) accumulate(acc, step.input + first, panel, ahead, job.K);
+        Vec sums[R][4];
         if constexpr (V == 3) {  // the candidate's two products stay apart
+            Vec acc[R][V];
+            start(acc, step, first, unit * V, bias);
+            if (!step.sums) accumulate(acc, step.input + first, panel, ahead, job.K);
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) {
                 sums[r][2] = acc[r][2];
                 acc[r][2] = load(bias + 3 * W);
             }
-        }
-        if (step.before) accumulate(acc, step.before + first, panel + job.K * V * W, ahead, job.H);
+            if (step.before) accumulate(acc, step.before + first, panel.from(job.K), ahead, job.H);
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) sums[r][V == 3 && v == 2 ? 3 : v] = acc[r][v];
-
-        for (int r = 0; r < R; ++r) finish(sums[r], first + r);
+            for (int r = 0; r < R; ++r) {
+                sums[r][0] = acc[r][0];
+                sums[r][1] = acc[r][1];
+                sums[r][3] = acc[r][2];
+            }
+        } else {
+            form_sums(sums, panel, [&](auto& acc, const auto& strip, int v) {
+                Ahead asked = ahead.of(v);
+                start(acc, step, first, unit * V + v * W, bias + v * W);
+                if (!step.sums) accumulate(acc, step.input + first, strip, asked, job.K);
+                if (step.before)
+                    accumulate(acc, step.before + first, strip.from(job.K), asked, job.H);
+            });
+        }
+        finish(sums, first);
     }
 
-    UNSPOOL_INLINE void finish(const Vec* sums, int64_t row) const {
-        float* saved = step.saved ? step.saved[row] + unit * 4 : nullptr;
-        Vec h;
-        if constexpr (C::cell == Cell::lstm) {
-            float* c = step.c + row * step.Hp + unit;
-            const Lstm::State state = Lstm::forward(sums, load(c), saved);
-            store(c, state.c);
-            if (saved) store(step.saved[row] + 4 * step.Hp + unit, state.c);
-            h = state.h;
-        } else {
-            const Vec before = step.before ? load(step.before[row] + unit) : Vec{};
-            h = Gru::forward(sums, before, saved);
+    // Row by row what hangs on the sums alone, and then what hangs on that: a row's functions wait for
+    // each other, those of several rows do not.
+    template <int R>
+    UNSPOOL_INLINE void finish(Vec (&sums)[R][4], int64_t first) const {
+        for (int r = 0; r < R; ++r) {
+            const int64_t row = first + r;
+            float* const saved = step.saved ? step.saved[row] + unit * 4 : nullptr;
+            if constexpr (C::cell == Cell::lstm) {
+                float* const c = step.c + row * step.Hp + unit;
+                const Vec after = Lstm::activate(sums[r], load(c), saved);
+                store(c, after);
+                if (saved) store(step.saved[row] + 4 * step.Hp + unit, after);
+            } else {
+                Gru::activate(sums[r], saved);
+            }
         }
-        store_state(step, row, unit, h);
+        for (int r = 0; r < R; ++r) {
+            const int64_t row = first + r;
+            if constexpr (C::cell == Cell::lstm) {
+                store_state(step, row, unit,
+                            Lstm::state(sums[r], load(step.c + row * step.Hp + unit)));
+            } else {
+                const Vec before = step.before ? load(step.before[row] + unit) : Vec{};
+                float* const saved = step.saved ? step.saved[row] + unit * 4 : nullptr;
+                store_state(step, row, unit, Gru::state(sums[r], before, saved));
+            }
+        }
     }
 };
 
@@ -111,22 +131,21 @@ template <int V>
 struct InputTile {
     const float* const* input;
     float* const* sums;
-    const float *panel, *bias;
+    Panel<V> panel;
+    const float* bias;
     int64_t K, column;
 
     template <int R>
     UNSPOOL_INLINE void run(int64_t first, int64_t) const {
-        Vec acc[R][V];
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) acc[r][v] = load(bias + v * W);
-        Ahead ahead{panel, 0};
-        accumulate(acc, input + first, panel, ahead, K);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) store(sums[first + r] + column + v * W, acc[r][v]);
+        Vec formed[R][V];
+        form_sums(formed, panel, [&](auto& acc, const auto& strip, int v) {
+            for_each_sum(acc, [&](int, int i, Vec& sum) { sum = load(bias + (v + i) * W); });
+            Ahead none;
+            accumulate(acc, input + first, strip, none, K);
+        });
+        for_each_sum(formed, [&](int r, int v, Vec sum) {
+            store(sums[first + r] + column + v * W, sum);
+        });
     }
 };
 
@@ -162,11 +181,11 @@ struct GatedStep {
             const GatedTile<C> tile{step, unit};
             for (int64_t row = 0; row < step.active; ++row) {
                 const float* from = step.half_sums + row * stride;
-                Vec sums[4];
+                Vec sums[1][4];
                 for (int v = 0; v < 4; ++v) {
                     const int64_t place = V == 3 && v == 3 ? 5 : v;
-                    sums[v] = load(from + place * 16) + load(bias + v * W);
-                    if (V == 3 && v < 2) sums[v] += load(from + (place + 3) * 16);
+                    sums[0][v] = load(from + place * 16) + load(bias + v * W);
+                    if (V == 3 && v < 2) sums[0][v] += load(from + (place + 3) * 16);
                 }
                 tile.finish(sums, row);
             }
@@ -204,7 +223,8 @@ struct GatedStep {
         constexpr int V = C::gates;
         for (int64_t unit = begin; unit < end; unit += W)
             for_each_tile<tile_rows(V)>(
-                count, InputTile<V>{input, sums, job.panels + unit * V * (job.K + job.H),
+                count, InputTile<V>{input, sums,
+                                    {job.panels + unit * V * (job.K + job.H), job.K + job.H},
                                     job.bias + unit * 4, job.K, unit * V});
     }
 };
@@ -218,19 +238,19 @@ struct RnnTile {
     template <int R>
     UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
         const Forward& job = *step.job;
-        const float* panel = job.panels + unit * (job.K + job.H);
-        Ahead ahead = Ahead::part(panel + (job.K + job.H) * V * W, (job.K + job.H) * V * W,
+        const Panel<V> panel{job.panels + unit * (job.K + job.H), job.K + job.H};
+        Ahead ahead = Ahead::part(panel.data + (job.K + job.H) * V * W, (job.K + job.H) * V * W,
                                   step.before ? job.K + job.H : job.K, i);
-        Vec acc[R][V];
-        start(acc, step, first, unit, job.bias + unit);
-        if (!step.sums) accumulate(acc, step.input + first, panel, ahead, job.K);
-        if (step.before) accumulate(acc, step.before + first, panel + job.K * V * W, ahead, job.H);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) {
-                store_state(step, first + r, unit + v * W, C::forward(acc[r][v]));
-            }
+        Vec sums[R][V];
+        form_sums(sums, panel, [&](auto& acc, const auto& strip, int v) {
+            Ahead asked = ahead.of(v);
+            start(acc, step, first, unit + v * W, job.bias + unit + v * W);
+            if (!step.sums) accumulate(acc, step.input + first, strip, asked, job.K);
+            if (step.before) accumulate(acc, step.before + first, strip.from(job.K), asked, job.H);
+        });
+        for_each_sum(sums, [&](int r, int v, Vec sum) {
+            store_state(step, first + r, unit + v * W, C::forward(sum));
+        });
     }
 };
 
@@ -254,7 +274,7 @@ struct RnnStep {
         UNSPOOL_INLINE void run(int64_t vector) const {
             const int64_t unit = vector * W;
             for_each_tile<tile_rows(V)>(
-                count, InputTile<V>{input, sums, job.panels + unit * (job.K + job.H),
+                count, InputTile<V>{input, sums, {job.panels + unit * (job.K + job.H), job.K + job.H},
                                     job.bias + unit, job.K, unit});
         }
     };

@@ -29,7 +29,7 @@ inline void gates(const Gates& job, int64_t begin, int64_t end) {
                 store_first(job.c_after + at, state.c, rest);
                 store(job.saved + n * saved + 4 * vectors(H) * W + u, state.c);
             } else {
-                const Vec sums[4] = {part(input, 0) + part(recurrent, 0),
+                Vec sums[4] = {part(input, 0) + part(recurrent, 0),
                                      part(input, 1) + part(recurrent, 1), part(input, 2),
                                      part(recurrent, 2)};
                 store_first(job.h_after + at, Gru::forward(sums, load_first(job.h + at, rest), kept),

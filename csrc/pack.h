@@ -10,15 +10,24 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
-// Where a vector of columns stands in panels of `rows` rows: panels of four vectors side by side.
+// Where a vector of columns stands among packed ones.
 struct Column {
     int64_t offset;  // of its first row
     int64_t stride;  // from row to row
 };
+
+// In a panel of `width` vectors and `rows` rows.
+inline Column column_in_panel(int64_t vector, int64_t width, int64_t rows) {
+    const int64_t strip = strip_width(int(width)), first = vector / strip * strip;
+    return {(first * rows + vector - first) * W, strip * W};
+}
+
+// In panels of four vectors, of which the last may be narrower.
 inline Column column_of(int64_t vector, int64_t all, int64_t rows) {
     const int64_t panel = vector / 4 * 4;
     const int64_t width = all - panel < 4 ? all - panel : 4;
-    return {panel * rows * W + (vector - panel) * W, width * W};
+    const Column column = column_in_panel(vector - panel, width, rows);
+    return {panel * rows * W + column.offset, column.stride};
 }
 
 // Transposes W rows of `length` numbers, `stride` apart: to[k · to_stride + j] = from[j · stride + k].
@@ -75,8 +84,8 @@ inline void pack_gates(Cell cell, const Weights& weights, int64_t K, int64_t H, 
 
 #else
 
-// One panel for each vector of hidden units, [K + H][gates][W]; an RNN's, with one gate, are four
-// vectors wide.
+// One panel for each vector of hidden units, of K + H rows and as many vectors as gates; an RNN's, with
+// one gate, are four vectors wide.
 inline int64_t gate_panels(Cell cell, int64_t K, int64_t H) {
     return gates_of(cell) * vectors(H) * W * (K + H);
 }
@@ -87,10 +96,10 @@ inline void pack_gates(Cell cell, const Weights& weights, int64_t K, int64_t H, 
     for (int64_t u = begin; u < end; ++u) {
         const int64_t valid = H - u * W < W ? H - u * W : W;
         for (int g = 0; g < gates; ++g) {
-            const Column column = gates == 1
-                                      ? column_of(u, vectors(H), K + H)
-                                      : Column{(u * gates * (K + H) + g) * W, gates * W};
-            float* to = panels + column.offset;
+            const int64_t rows = K + H;
+            const Column column = gates == 1 ? column_of(u, vectors(H), rows)
+                                             : column_in_panel(g, gates, rows);
+            float* to = panels + (gates == 1 ? 0 : u * gates * rows * W) + column.offset;
             const int64_t unit = g * H + u * W;
             transpose(weights.weight_ih + unit * K, K, valid, K, to, column.stride);
             transpose(weights.weight_hh + unit * H, H, valid, H, to + K * column.stride,

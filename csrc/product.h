@@ -6,15 +6,32 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
-// Tiles fill the registers: 24 sums of the 32 that AVX-512 and NEON have, 12 of AVX2's and SSE's 16.
+// Sums that registers hold: 24 of the 32 that AVX-512 and NEON have, 12 of AVX2's and SSE's 16.
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int sums = 24;
 #else
 constexpr int sums = 12;
 #endif
 
+// A panel is V vectors wide, packed in strips, each of which is [rows][strip_width(V)][W]. Four vectors
+// would fill 12 registers with sums of three rows, and use them badly with two; their two strips take
+// six rows each, one strip after the other.
+constexpr int strip_width(int V) { return V == 4 && sums == 12 ? 2 : V; }
+
+template <int V>
+struct Panel {
+    const float* data;
+    int64_t rows;
+
+    static constexpr int width = strip_width(V);
+    static constexpr int strips = V / width;
+
+    UNSPOOL_INLINE Panel from(int64_t row) const { return {data + row * width * W, rows}; }
+    UNSPOOL_INLINE Panel<width> strip(int s) const { return {data + s * rows * width * W, rows}; }
+};
+
 // Rows of a tile that is V vectors wide.
-constexpr int tile_rows(int V) { return sums / V < 8 ? sums / V : 8; }
+constexpr int tile_rows(int V) { return sums / strip_width(V) < 8 ? sums / strip_width(V) : 8; }
 
 // Memory that is needed soon: a cache line of it is asked for at each k of a sum.
 struct Ahead {
@@ -22,6 +39,9 @@ struct Ahead {
     int64_t step = 0;
 
     static constexpr int64_t line = 16;  // floats
+
+    // What the part of a tile asks for that begins with vector v: the first asks for all.
+    UNSPOOL_INLINE Ahead of(int v) const { return {next, v == 0 ? step : 0}; }
 
     // The i-th part of `count` floats that several tiles ask for, each `length` lines long; nothing
     // more where the tiles before have asked for all.
@@ -31,14 +51,26 @@ struct Ahead {
     }
 };
 
-// acc[r][v] += Σ_k rows[r][k] · panel[k][v], where the panel is [runs · length][V][W], packed, and a
-// row consists of `runs` runs of `length` floats, each `stride` after the one before.
+// Calls visit(r, v, sum) for each sum of a tile.
+template <int R, int V, class Visit>
+UNSPOOL_INLINE void for_each_sum(Vec (&acc)[R][V], const Visit& visit) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) visit(r, v, acc[r][v]);
+}
+
+// acc[r][v] += Σ_k rows[r][k] · panel[k][v], where a row consists of `runs` runs of `length` floats, each
+// `stride` after the one before.
 template <int R, int V>
-UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const float* panel,
+UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const Panel<V>& panel,
                                Ahead& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
     const float* row[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = rows[r];
+    constexpr int width = Panel<V>::width;
+    const float* strip = panel.data;
+    const int64_t apart = panel.rows * width * W;
     int64_t k = 0;
     for (int64_t run = 0; run < runs; ++run) {
         // Hides where k comes from: the compiler would keep a pointer for each row instead of one
@@ -47,14 +79,14 @@ UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const
         for (const int64_t end = k + length; k < end; ++k) {
             Vec w[V];
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) w[v] = load(panel + v * W);
+            for (int v = 0; v < V; ++v) w[v] = load(strip + v / width * apart + v % width * W);
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) {
                 const Vec x = broadcast(row[r][k]);
 #pragma GCC unroll 4
                 for (int v = 0; v < V; ++v) acc[r][v] += x * w[v];
             }
-            panel += V * W;
+            strip += width * W;
             __builtin_prefetch(ahead.next, 0, 2);
             ahead.next += ahead.step;
         }
@@ -66,17 +98,46 @@ UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const
 // in a row above stands in a column, and so a sum of outer products.
 template <int R, int V>
 UNSPOOL_INLINE void accumulate_columns(Vec (&acc)[R][V], const float* columns, int64_t stride,
-                                       const float* panel, int64_t count) {
-    for (int64_t n = 0; n < count; ++n, columns += stride, panel += V * W) {
+                                       const Panel<V>& panel, int64_t count) {
+    constexpr int width = Panel<V>::width;
+    const float* strip = panel.data;
+    const int64_t apart = panel.rows * width * W;
+    for (int64_t n = 0; n < count; ++n, columns += stride, strip += width * W) {
         Vec w[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) w[v] = load(panel + v * W);
+        for (int v = 0; v < V; ++v) w[v] = load(strip + v / width * apart + v % width * W);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vec x = broadcast(columns[r]);
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) acc[r][v] += x * w[v];
         }
+    }
+}
+
+// The sums of a part of a tile, from vector v on.
+template <int width, int R, int V, class Form>
+UNSPOOL_INLINE void form_part(Vec (&acc)[R][V], int v, const Panel<width>& panel, const Form& form) {
+    Vec part[R][width];
+    form(part, panel, v);
+    for_each_sum(part, [&](int r, int i, Vec sum) { acc[r][v + i] = sum; });
+}
+// One of several parts: not inlined, lest the compiler keep the sums of all in registers at once.
+template <int width, int R, int V, class Form>
+__attribute__((noinline)) void form_apart(Vec (&acc)[R][V], int v, const Panel<width>& panel,
+                                          const Form& form) {
+    form_part(acc, v, panel, form);
+}
+
+// The sums of a tile's rows with a panel, which form(part, panel, v) makes in registers: all vectors at
+// once, or those of a strip of the panel that begins with vector v.
+template <int R, int V, class Form>
+UNSPOOL_INLINE void form_sums(Vec (&acc)[R][V], const Panel<V>& panel, const Form& form) {
+    if constexpr (R * V <= sums) {
+        form_part(acc, 0, panel, form);
+    } else {
+        for (int s = 0; s < Panel<V>::strips; ++s)
+            form_apart(acc, s * Panel<V>::width, panel.strip(s), form);
     }
 }
 

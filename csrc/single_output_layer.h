@@ -14,7 +14,7 @@ constexpr int64_t position_run = 128;
 inline int64_t hidden_panels(int64_t stride, int64_t H) { return stride * vectors(H) * W; }
 inline int64_t exponentials(int64_t V, int64_t stride) { return V * stride; }
 
-// `columns` are panels of positions, [H][4 · W]; `rows` are panels of hidden units, [stride][4 · W].
+// `columns` are panels of positions, of H rows; `rows` are panels of hidden units, of `stride` rows.
 inline void pack_hidden(const Positions& p, int64_t begin, int64_t end) {
     const int64_t H = p.H, units = vectors(H);
     for (int64_t n = begin * position_group; n < end * position_group; n += W) {
@@ -35,26 +35,24 @@ template <int V>
 struct LogitTile {
     const Positions& p;
     const float* weight;  // of the first class
-    const float* panel;
+    Panel<V> panel;
     float* logits;  // of the first class and the panel's first position
     int64_t stride;
 
     template <int R>
     UNSPOOL_INLINE void run(int64_t first, int64_t) const {
         const float* rows[R];
-        Vec acc[R][V];
+        Vec sums[R][V];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-            rows[r] = weight + (first + r) * p.H;
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) acc[r][v] = Vec{};
-        }
-        Ahead none;
-        accumulate(acc, rows, panel, none, p.H);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) store(logits + (first + r) * stride + v * W, acc[r][v]);
+        for (int r = 0; r < R; ++r) rows[r] = weight + (first + r) * p.H;
+        form_sums(sums, panel, [&](auto& acc, const auto& strip, int) {
+            for_each_sum(acc, [](int, int, Vec& sum) { sum = Vec{}; });
+            Ahead none;
+            accumulate(acc, rows, strip, none, p.H);
+        });
+        for_each_sum(sums, [&](int r, int v, Vec sum) {
+            store(logits + (first + r) * stride + v * W, sum);
+        });
     }
 };
 
@@ -71,7 +69,7 @@ struct LogitBlock {
         const bool keeps = p.exponentials != nullptr;
         float* const logits = keeps ? p.exponentials + first * p.stride + position : scratch;
         const int64_t stride = keeps ? p.stride : V * W;
-        const float* panel = p.columns + position * p.H;
+        const Panel<V> panel{p.columns + position * p.H, p.H};
         for_each_tile<tile_rows(V)>(
             count, LogitTile<V>{p, p.weight + first * p.H, panel, logits, stride});
         for (int64_t v = 0; v < V; ++v) {
@@ -125,7 +123,7 @@ template <int V>
 struct WeightTile {
     const Positions& p;
     const float* gradient;  // of the first class and position
-    const float* panel;     // from that position on
+    Panel<V> panel;         // from that position on
     int64_t count;          // positions
     float* d_weight;        // of the first class and the panel's first unit
     int64_t units;          // valid of the panel's and those after
@@ -134,20 +132,19 @@ struct WeightTile {
     template <int R>
     UNSPOOL_INLINE void run(int64_t first, int64_t) const {
         const float* rows[R];
-        Vec acc[R][V];
+        Vec sums[R][V];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-            rows[r] = gradient + (first + r) * p.stride;
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v)
-                acc[r][v] = add ? load_first(at(first + r, v), units - v * W) : Vec{};
-        }
-        Ahead none;
-        accumulate(acc, rows, panel, none, count);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) store_first(at(first + r, v), acc[r][v], units - v * W);
+        for (int r = 0; r < R; ++r) rows[r] = gradient + (first + r) * p.stride;
+        form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
+            for_each_sum(acc, [&](int r, int v, Vec& sum) {
+                sum = add ? load_first(at(first + r, from + v), units - (from + v) * W) : Vec{};
+            });
+            Ahead none;
+            accumulate(acc, rows, strip, none, count);
+        });
+        for_each_sum(sums, [&](int r, int v, Vec sum) {
+            store_first(at(first + r, v), sum, units - v * W);
+        });
     }
     UNSPOOL_INLINE float* at(int64_t row, int v) const { return d_weight + row * p.H + v * W; }
 };
@@ -161,11 +158,11 @@ struct WeightPanel {
 
     template <int V>
     UNSPOOL_INLINE void run(int64_t vector) const {
-        const float* panel = p.rows + column_of(vector, vectors(p.H), p.stride).offset;
+        const Panel<V> panel{p.rows + vector * p.stride * W, p.stride};
         for (int64_t n = 0; n < p.N; n += position_run) {
             const int64_t run = p.N - n < position_run ? p.N - n : position_run;
             for_each_tile<tile_rows(V)>(
-                count, WeightTile<V>{p, gradient + n, panel + n * V * W, run, d_weight + vector * W,
+                count, WeightTile<V>{p, gradient + n, panel.from(n), run, d_weight + vector * W,
                                      p.H - vector * W, add || n > 0});
         }
     }
@@ -176,7 +173,7 @@ template <int V>
 struct HiddenTile {
     const Positions& p;
     const float* gradient;  // of the first class
-    const float* panel;     // [count][V · W]
+    Panel<V> panel;
     int64_t count;          // classes
     float* d_hidden;        // of the panel's first unit
     int64_t width;
@@ -184,18 +181,16 @@ struct HiddenTile {
 
     template <int R>
     UNSPOOL_INLINE void run(int64_t first, int64_t) const {
-        Vec acc[R][V];
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v)
-                acc[r][v] = add ? load(d_hidden + (first + r) * width + v * W) : Vec{};
-        accumulate_columns(acc, gradient + first, p.stride, panel, count);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) store(d_hidden + (first + r) * width + v * W, acc[r][v]);
+        Vec sums[R][V];
+        form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
+            for_each_sum(acc, [&](int r, int v, Vec& sum) {
+                sum = add ? load(at(first + r, from + v)) : Vec{};
+            });
+            accumulate_columns(acc, gradient + first, p.stride, strip, count);
+        });
+        for_each_sum(sums, [&](int r, int v, Vec sum) { store(at(first + r, v), sum); });
     }
+    UNSPOOL_INLINE float* at(int64_t row, int v) const { return d_hidden + row * width + v * W; }
 };
 
 struct HiddenPanel {
@@ -203,19 +198,21 @@ struct HiddenPanel {
     const float* gradient;
     const float* weight;  // of the first class
     int64_t count;        // classes
-    float* scratch;       // [count][V · W]
+    float* scratch;       // for a panel of `count` rows
     float* d_hidden;
     bool add;
 
     template <int V>
     UNSPOOL_INLINE void run(int64_t vector) const {
         const int64_t unit = vector * W, width = vectors(p.H) * W;
-        for (int64_t c = 0; c < count; ++c)
-            for (int64_t v = 0; v < V; ++v)
-                store(scratch + (c * V + v) * W,
+        for (int64_t v = 0; v < V; ++v) {
+            const Column column = column_in_panel(v, V, count);
+            for (int64_t c = 0; c < count; ++c)
+                store(scratch + column.offset + c * column.stride,
                       load_first(weight + c * p.H + unit + v * W, p.H - unit - v * W));
+        }
         for_each_tile<tile_rows(V)>(
-            p.N, HiddenTile<V>{p, gradient, scratch, count, d_hidden + unit, width, add});
+            p.N, HiddenTile<V>{p, gradient, {scratch, count}, count, d_hidden + unit, width, add});
     }
 };
 

@@ -54,14 +54,14 @@ inline void step(const Forward& job) {
             const int64_t rest = H - u;
             Vec h{};
             if (job.cell == Cell::lstm) {
-                const Vec sums[4] = {gate.of_both(0), gate.of_both(1), gate.of_both(2),
+                Vec sums[4] = {gate.of_both(0), gate.of_both(1), gate.of_both(2),
                                      gate.of_both(3)};
                 const Vec c = job.c0 ? load_first(job.c0 + b * H + u, rest) : Vec{};
                 const Lstm::State state = Lstm::forward(sums, c, nullptr);
                 store_first(job.c_n + b * H + u, state.c, rest);
                 h = state.h;
             } else if (job.cell == Cell::gru) {
-                const Vec sums[4] = {gate.of_both(0), gate.of_both(1), gate.of_input(2),
+                Vec sums[4] = {gate.of_both(0), gate.of_both(1), gate.of_input(2),
                                      gate.of_state(2)};
                 h = Gru::forward(sums, before ? load_first(before + u, rest) : Vec{}, nullptr);
             } else {

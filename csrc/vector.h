@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#if defined(__AVX512F__)
+#if defined(__SSE__)
 #include <immintrin.h>
 #endif
 
@@ -42,9 +42,15 @@ UNSPOOL_INLINE void store_first(float* p, Vec x, int64_t count) {
 #else
 UNSPOOL_INLINE Vec load_first(const float* p, int64_t count) {
     if (count >= W) return load(p);
+#if defined(__AVX__)
+    alignas(32) static const int32_t mask[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return (Vec)_mm256_maskload_ps(
+        p, _mm256_loadu_si256((const __m256i*)(mask + W - (count > 0 ? count : 0))));
+#else
     float buffer[W] = {};
     for (int64_t j = 0; j < count; ++j) buffer[j] = p[j];
     return load(buffer);
+#endif
 }
 UNSPOOL_INLINE void store_first(float* p, Vec x, int64_t count) {
     if (count >= W) {
@@ -100,11 +106,20 @@ UNSPOOL_INLINE void load_columns(const float* from, int64_t stride, int64_t vali
 }
 #endif
 
+// Written so that NaN stays NaN: a comparison with it is false, and x86's instructions then give what
+// stands second.
 UNSPOOL_INLINE Vec clamp(Vec x, float low, float high) {
-    // Written so that NaN stays NaN: a comparison with it is false.
     const Vec l = broadcast(low), h = broadcast(high);
+#if defined(__AVX512F__)
+    return (Vec)_mm512_min_ps((__m512)h, _mm512_max_ps((__m512)l, (__m512)x));
+#elif defined(__AVX__)
+    return (Vec)_mm256_min_ps((__m256)h, _mm256_max_ps((__m256)l, (__m256)x));
+#elif defined(__SSE__)
+    return (Vec)_mm_min_ps((__m128)h, _mm_max_ps((__m128)l, (__m128)x));
+#else
     x = x < l ? l : x;
     return x > h ? h : x;
+#endif
 }
 
 // 1 / x for x of at least 1.
