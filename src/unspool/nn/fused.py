@@ -1,12 +1,51 @@
 """Torch's own fused kernels as a route: oneDNN, cuDNN or ATen, whichever torch chooses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unspool.nn.stack import Stack, State, Weights, zero_state
+
+
+@contextmanager
+def without_unable_onednn(input: Tensor) -> Iterator[None]:
+    """Have torch do without oneDNN meanwhile, where that cannot compute an LSTM in half precision.
+
+    Torch hands it every LSTM on a CPU, and fails under autocast on a processor without AVX-512,
+    whose bfloat16 oneDNN does not know; ATen's own kernels compute it there.
+
+    Parameters
+    ----------
+    input : Tensor
+        What the layers are to read.
+    """
+    able = True
+    if input.device.type == "cpu" and not torch.compiler.is_compiling():
+        autocast = torch.is_autocast_enabled("cpu")
+        able = _onednn_knows(torch.get_autocast_dtype("cpu") if autocast else input.dtype)
+    if able or not torch._C._get_mkldnn_enabled():
+        yield
+        return
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(True)
+
+
+@cache
+def _onednn_knows(dtype: torch.dtype) -> bool:
+    if not torch._C._has_mkldnn:
+        return False
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if dtype == torch.float16:
+        return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+    return True
 
 
 def run(
@@ -34,12 +73,13 @@ def _run_padded(
     stack: Stack, input: Tensor, state: State, weights: Sequence[Weights]
 ) -> tuple[Tensor, State]:
     kernel = getattr(torch, stack.cell)
-    output, *final = kernel(
-        input,
-        _hidden(state),
-        *_settings(stack, weights),
-        True,  # batch first
-    )
+    with without_unable_onednn(input):
+        output, *final = kernel(
+            input,
+            _hidden(state),
+            *_settings(stack, weights),
+            True,  # batch first
+        )
     return output, tuple(final)
 
 
@@ -51,12 +91,13 @@ def _run_packed(
     assert descending is not None  # for the type checker: enforce_sorted=False always sorts
     assert original is not None
     kernel = getattr(torch, stack.cell)
-    data, *final = kernel(
-        packed.data,
-        packed.batch_sizes,
-        _hidden(tuple(member.index_select(1, descending) for member in state)),
-        *_settings(stack, weights),
-    )
+    with without_unable_onednn(input):
+        data, *final = kernel(
+            packed.data,
+            packed.batch_sizes,
+            _hidden(tuple(member.index_select(1, descending) for member in state)),
+            *_settings(stack, weights),
+        )
     output, _ = pad_packed_sequence(
         PackedSequence(data, packed.batch_sizes, descending, original),
         batch_first=True,

@@ -78,7 +78,9 @@ class _Recurrent(Keeping, nn.RNNBase):
         weights = self._weights()
         route = self._route(input, hx, weights)
         if lengths is None and route is ROUTES["torch"]:
-            result: tuple[Any, Any] = super().forward(input, hx)
+            data = input.data if isinstance(input, PackedSequence) else input
+            with fused.without_unable_onednn(data):
+                result: tuple[Any, Any] = super().forward(input, hx)
             return result
         if isinstance(input, PackedSequence):
             return self._forward_packed(route, input, hx, lengths, weights)
