@@ -41,7 +41,7 @@ def test_products_are_formed_in_the_precision_asked_for():
 
 
 def test_training_in_bf16_learns_and_keeps_weights_in_fp32(monkeypatch, make_task):
-    monkeypatch.setattr(native, "fast_bf16", lambda: True)
+    monkeypatch.setattr(precision, "check", lambda *_: None)  # torch can do it, if slowly
     settings = TrainingSettings(
         epochs=15, batch_size=12, precision="bf16", optimizer=OptimizerSettings(lr=0.02)
     )
