@@ -34,7 +34,7 @@ struct Best {
 
 // Whether any number of a vector is more than the bound, or not a number.
 UNSPOOL_INLINE bool any_beyond(Vec x, float bound) {
-#if defined(__AVX512F__)
+#if UNSPOOL_WIDTH == 16
     return _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(bound), _CMP_NLE_UQ) != 0;
 #else
     const Ints beyond = ~(x <= broadcast(bound));

@@ -29,7 +29,7 @@ UNSPOOL_INLINE void store(float* p, Vec x) { *reinterpret_cast<Vector*>(p) = x; 
 UNSPOOL_INLINE Vec broadcast(float x) { return x - Vec{}; }
 
 // The first `count` of W floats (all, where it is W or more); the others are neither read nor written.
-#if defined(__AVX512F__)
+#if UNSPOOL_WIDTH == 16
 UNSPOOL_INLINE __mmask16 first(int64_t count) {
     return (__mmask16)(count >= W ? 0xffff : (1 << count) - 1);
 }
@@ -42,7 +42,7 @@ UNSPOOL_INLINE void store_first(float* p, Vec x, int64_t count) {
 #else
 UNSPOOL_INLINE Vec load_first(const float* p, int64_t count) {
     if (count >= W) return load(p);
-#if defined(__AVX__)
+#if UNSPOOL_WIDTH == 8
     alignas(32) static const int32_t mask[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1};
     return (Vec)_mm256_maskload_ps(
         p, _mm256_loadu_si256((const __m256i*)(mask + W - (count > 0 ? count : 0))));
@@ -63,7 +63,7 @@ UNSPOOL_INLINE void store_first(float* p, Vec x, int64_t count) {
 
 // W rows of numbers, `stride` apart, as columns: column[k][j] = from[j · stride + k]. Rows from
 // `valid` on and columns from `count` on are zeros, and not read.
-#if defined(__AVX512F__)
+#if UNSPOOL_WIDTH == 16
 // Exchanges rows and columns of 16 × 16 numbers of 32 bits.
 UNSPOOL_INLINE void transpose16(__m512i (&m)[16]) {
     __m512i a[16];
@@ -110,9 +110,9 @@ UNSPOOL_INLINE void load_columns(const float* from, int64_t stride, int64_t vali
 // stands second.
 UNSPOOL_INLINE Vec clamp(Vec x, float low, float high) {
     const Vec l = broadcast(low), h = broadcast(high);
-#if defined(__AVX512F__)
+#if UNSPOOL_WIDTH == 16
     return (Vec)_mm512_min_ps((__m512)h, _mm512_max_ps((__m512)l, (__m512)x));
-#elif defined(__AVX__)
+#elif UNSPOOL_WIDTH == 8
     return (Vec)_mm256_min_ps((__m256)h, _mm256_max_ps((__m256)l, (__m256)x));
 #elif defined(__SSE__)
     return (Vec)_mm_min_ps((__m128)h, _mm_max_ps((__m128)l, (__m128)x));
@@ -124,7 +124,7 @@ UNSPOOL_INLINE Vec clamp(Vec x, float low, float high) {
 
 // 1 / x for x of at least 1.
 UNSPOOL_INLINE Vec reciprocal(Vec x) {
-#if defined(__AVX512F__)
+#if UNSPOOL_WIDTH == 16
     // 14 bits from a table and one Newton step are as exact as a division, which takes four times
     // as long.
     const Vec r = (Vec)_mm512_rcp14_ps((__m512)x);

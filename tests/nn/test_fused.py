@@ -30,10 +30,23 @@ def test_half_precision_does_without_an_unable_onednn(lengths: list[int] | None)
 def test_onednn_is_left_as_it_was() -> None:
     lstm, x = LSTM(5, 6), torch.randn(4, 3, 5)
     before = torch._C._get_mkldnn_enabled()
-    with fused.without_unable_onednn(x):
+    with fused.without_unable_onednn("lstm", x):
         assert torch._C._get_mkldnn_enabled() == before
-    with fused.without_unable_onednn(x.bfloat16()):
+    with fused.without_unable_onednn("lstm", x.bfloat16()):
         assert not torch._C._get_mkldnn_enabled()
     with pytest.raises(RuntimeError), torch.autocast("cpu", torch.bfloat16):
         lstm(x[..., :4])
+    assert torch._C._get_mkldnn_enabled() == before
+
+
+@pytest.mark.usefixtures("unable")
+def test_calls_side_by_side_all_do_without_onednn() -> None:
+    half, before = torch.zeros(1, dtype=torch.bfloat16), torch._C._get_mkldnn_enabled()
+    first = fused.without_unable_onednn("lstm", half)
+    with fused.without_unable_onednn("lstm", half):
+        with first:
+            assert not torch._C._get_mkldnn_enabled()
+        assert not torch._C._get_mkldnn_enabled()
+    with fused.without_unable_onednn("gru", half):
+        assert torch._C._get_mkldnn_enabled() == before
     assert torch._C._get_mkldnn_enabled() == before

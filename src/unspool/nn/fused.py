@@ -1,5 +1,6 @@
 """Torch's own fused kernels as a route: oneDNN, cuDNN or ATen, whichever torch chooses."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -10,9 +11,12 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from unspool.nn.stack import Stack, State, Weights, zero_state
 
+_lock = threading.Lock()
+_doing_without = 0  # calls of all threads, as torch's switch is one for all
+
 
 @contextmanager
-def without_unable_onednn(input: Tensor) -> Iterator[None]:
+def without_unable_onednn(cell: str, input: Tensor) -> Iterator[None]:
     """Have torch do without oneDNN meanwhile, where that cannot compute an LSTM in half precision.
 
     Torch hands it every LSTM on a CPU, and fails under autocast on a processor without AVX-512,
@@ -20,21 +24,35 @@ def without_unable_onednn(input: Tensor) -> Iterator[None]:
 
     Parameters
     ----------
+    cell : str
+        Of the layers; only ``"lstm"`` has anything done.
     input : Tensor
         What the layers are to read.
     """
-    able = True
-    if input.device.type == "cpu" and not torch.compiler.is_compiling():
-        autocast = torch.is_autocast_enabled("cpu")
-        able = _onednn_knows(torch.get_autocast_dtype("cpu") if autocast else input.dtype)
-    if able or not torch._C._get_mkldnn_enabled():
+    if _is_onednn_able(cell, input):
         yield
         return
-    torch._C._set_mkldnn_enabled(False)
+    _switch(+1)
     try:
         yield
     finally:
-        torch._C._set_mkldnn_enabled(True)
+        _switch(-1)
+
+
+def _switch(more: int) -> None:
+    global _doing_without
+    with _lock:
+        if _doing_without == 0 and not torch._C._get_mkldnn_enabled():
+            return  # somebody else has switched it off
+        _doing_without = max(0, _doing_without + more)
+        torch._C._set_mkldnn_enabled(_doing_without == 0)
+
+
+def _is_onednn_able(cell: str, input: Tensor) -> bool:
+    if cell != "lstm" or input.device.type != "cpu" or torch.compiler.is_compiling():
+        return True
+    autocast = torch.is_autocast_enabled("cpu")
+    return _onednn_knows(torch.get_autocast_dtype("cpu") if autocast else input.dtype)
 
 
 @cache
@@ -73,7 +91,7 @@ def _run_padded(
     stack: Stack, input: Tensor, state: State, weights: Sequence[Weights]
 ) -> tuple[Tensor, State]:
     kernel = getattr(torch, stack.cell)
-    with without_unable_onednn(input):
+    with without_unable_onednn(stack.cell, input):
         output, *final = kernel(
             input,
             _hidden(state),
@@ -91,7 +109,7 @@ def _run_packed(
     assert descending is not None  # for the type checker: enforce_sorted=False always sorts
     assert original is not None
     kernel = getattr(torch, stack.cell)
-    with without_unable_onednn(input):
+    with without_unable_onednn(stack.cell, input):
         data, *final = kernel(
             packed.data,
             packed.batch_sizes,

@@ -79,7 +79,7 @@ class _Recurrent(Keeping, nn.RNNBase):
         route = self._route(input, hx, weights)
         if lengths is None and route is ROUTES["torch"]:
             data = input.data if isinstance(input, PackedSequence) else input
-            with fused.without_unable_onednn(data):
+            with fused.without_unable_onednn(self.mode.lower(), data):
                 result: tuple[Any, Any] = super().forward(input, hx)
             return result
         if isinstance(input, PackedSequence):
