@@ -33,17 +33,15 @@ struct Product {
         int64_t column;
 
         template <int R>
-        UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
-            Vec sums[R][V];
+        UNSPOOL_APART void run(int64_t first, int64_t i) const {
+            Vec sums[R][V]{};
             const Panel<V> panel{p.panels + column * p.length * p.runs, p.length * p.runs};
-            const Ahead ahead = ask(panel.data, first, i);
-            form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
-                for_each_sum(acc, [&](int r, int v, Vec& sum) {
-                    sum = p.add ? load_first(at(first + r, from + v), rest(from + v)) : Vec{};
+            Ahead ahead = ask(panel.data, first, i);
+            if (p.add)
+                for_each_sum(sums, [&](int r, int v, Vec& sum) {
+                    sum = load_first(at(first + r, v), rest(v));
                 });
-                Ahead asked = ahead.of(from);
-                accumulate(acc, p.rows + first, strip, asked, p.length, p.runs, p.stride);
-            });
+            accumulate(sums, p.rows + first, panel, ahead, p.length, p.runs, p.stride);
             for_each_sum(sums, [&](int r, int v, Vec sum) {
                 store_first(at(first + r, v), sum, rest(v));
             });
@@ -130,7 +128,7 @@ struct ProductPanels {
 };
 
 inline void multiply(const Product& product, int64_t count) {
-    for_each_panel(product.columns, ProductPanels{product, count});
+    for_each_panel(product.columns, count, ProductPanels{product, count});
 }
 
 #endif

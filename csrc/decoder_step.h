@@ -34,7 +34,7 @@ struct LinearTile {
     int64_t column;
 
     template <int R>
-    UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
+    UNSPOOL_APART void run(int64_t first, int64_t i) const {
         const float* rows[R];
         Vec sums[R][V];
 #pragma GCC unroll 8
@@ -42,14 +42,10 @@ struct LinearTile {
         const Panel<V> panel{job.panels + column * job.inputs, job.inputs};
         const int64_t size = job.inputs * V * W;
         const float* next = column + V * W < job.outputs ? panel.data + size : job.panels;
-        const Ahead ahead = Ahead::part(next, size, job.inputs, i);
-        form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
-            for_each_sum(acc, [&](int, int v, Vec& sum) {
-                sum = job.bias ? load_first(job.bias + column + (from + v) * W, rest(from + v)) : Vec{};
-            });
-            Ahead asked = ahead.of(from);
-            accumulate(acc, rows, strip, asked, job.inputs);
+        for_each_sum(sums, [&](int, int v, Vec& sum) {
+            sum = job.bias ? load_first(job.bias + column + v * W, rest(v)) : Vec{};
         });
+        accumulate(sums, rows, panel, Ahead::part(next, size, job.inputs, i), job.inputs);
         for_each_sum(sums, [&](int r, int v, Vec y) {
             if (job.added)
                 y = tanh(y + load_first(job.added.row(first + r) + column + v * W, rest(v)));
@@ -60,8 +56,9 @@ struct LinearTile {
     UNSPOOL_INLINE int64_t rest(int v) const { return job.outputs - column - v * W; }
 };
 
-struct LinearPanel {
+struct LinearPanels {
     const Linear& job;
+    int64_t begin;  // the first column
     int64_t first, rows;
 
     template <int V>
@@ -70,19 +67,17 @@ struct LinearPanel {
         part.input.data = job.input.row(first);
         part.output.data = job.output.row(first);
         if (job.added) part.added.data = job.added.row(first);
-        for_each_tile<tile_rows(V)>(rows, LinearTile<V>{part, vector * W});
-    }
-    UNSPOOL_INLINE void run(int64_t panel) const {
-        const int64_t left = vectors(job.outputs) - panel * 4;
-        if (left >= 4) return run<4>(panel * 4);
-        if (left == 3) return run<3>(panel * 4);
-        if (left == 2) return run<2>(panel * 4);
-        if (left == 1) return run<1>(panel * 4);
+        for_each_tile<tile_rows(V)>(rows, LinearTile<V>{part, begin + vector * W});
     }
 };
 
+// Rows from `first` on, and panels [begin, end) of the columns.
+inline void linear(const Linear& job, int64_t first, int64_t rows, int64_t begin, int64_t end) {
+    const int64_t from = begin * 4 * W, to = end * 4 * W < job.outputs ? end * 4 * W : job.outputs;
+    if (from < to) for_each_panel(to - from, rows, LinearPanels{job, from, first, rows});
+}
 inline void linear(const Linear& job, int64_t rows, int64_t begin, int64_t end) {
-    for (int64_t panel = begin; panel < end; ++panel) LinearPanel{job, 0, rows}.run(panel);
+    linear(job, 0, rows, begin, end);
 }
 
 // ------------------------------------------------------------------ attention
@@ -169,13 +164,10 @@ inline void summarise_row(const float* outputs, int64_t count, float& highest, f
 
 inline void log_softmax_sums(const LogSoftmax& job, int64_t begin, int64_t end) {
     const int64_t outputs = job.linear.outputs, blocks = softmax_blocks(outputs);
-    const int64_t panels = linear_panel_count(outputs);
     for (int64_t block = begin; block < end; ++block)
         for (int64_t first = 0; first < job.rows; first += block_rows) {
             const int64_t rows = job.rows - first < block_rows ? job.rows - first : block_rows;
-            const int64_t last = (block + 1) * block_panels;
-            for (int64_t panel = block * block_panels; panel < last && panel < panels; ++panel)
-                LinearPanel{job.linear, first, rows}.run(panel);
+            linear(job.linear, first, rows, block * block_panels, (block + 1) * block_panels);
             const int64_t column = block * block_width;
             const int64_t count = outputs - column < block_width ? outputs - column : block_width;
             for (int64_t n = first; n < first + rows; ++n)

@@ -62,7 +62,7 @@ struct HalfPanels {
 };
 
 inline void multiply(const HalfProduct& p, int64_t blocks) {
-    for_each_panel(blocks * 16, HalfPanels{p});
+    for_each_panel(blocks * 16, p.rows, HalfPanels{p});
 }
 
 }  // namespace UNSPOOL_LEVEL

@@ -85,15 +85,31 @@ struct GatedTile {
                 sums[r][3] = acc[r][2];
             }
         } else {
-            form_sums(sums, panel, [&](auto& acc, const auto& strip, int v) {
-                Ahead asked = ahead.of(v);
-                start(acc, step, first, unit * V + v * W, bias + v * W);
-                if (!step.sums) accumulate(acc, step.input + first, strip, asked, job.K);
-                if (step.before)
-                    accumulate(acc, step.before + first, strip.from(job.K), asked, job.H);
-            });
+            if constexpr (R * V <= most_sums) {
+                form(sums, 0, panel, first, ahead);
+            } else {
+                for (int s = 0; s < panel.strips; ++s)
+                    form_apart(sums, s * panel.width, panel.strip(s), first, ahead);
+            }
         }
         finish(sums, first);
+    }
+
+    // The sums with a panel, or with a strip of it that begins with vector v.
+    template <int R, int V>
+    UNSPOOL_INLINE void form(Vec (&sums)[R][4], int v, const Panel<V>& panel, int64_t first,
+                             Ahead ahead) const {
+        const Forward& job = *step.job;
+        Vec acc[R][V];
+        start(acc, step, first, unit * C::gates + v * W, job.bias + unit * 4 + v * W);
+        if (!step.sums) accumulate(acc, step.input + first, panel, ahead, job.K);
+        if (step.before) accumulate(acc, step.before + first, panel.from(job.K), ahead, job.H);
+        for_each_sum(acc, [&](int r, int i, Vec sum) { sums[r][v + i] = sum; });
+    }
+    template <int R, int V>
+    UNSPOOL_APART void form_apart(Vec (&sums)[R][4], int v, const Panel<V>& panel, int64_t first,
+                                  Ahead ahead) const {
+        form(sums, v, panel, first, v == 0 ? ahead : Ahead{});
     }
 
     // Row by row what hangs on the sums alone, and then what hangs on that: a row's functions wait for
@@ -137,13 +153,10 @@ struct InputTile {
 
     template <int R>
     UNSPOOL_INLINE void run(int64_t first, int64_t) const {
-        Vec formed[R][V];
-        form_sums(formed, panel, [&](auto& acc, const auto& strip, int v) {
-            for_each_sum(acc, [&](int, int i, Vec& sum) { sum = load(bias + (v + i) * W); });
-            Ahead none;
-            accumulate(acc, input + first, strip, none, K);
-        });
-        for_each_sum(formed, [&](int r, int v, Vec sum) {
+        Vec acc[R][V];
+        for_each_sum(acc, [&](int, int v, Vec& sum) { sum = load(bias + v * W); });
+        accumulate(acc, input + first, panel, NothingAhead{}, K);
+        for_each_sum(acc, [&](int r, int v, Vec sum) {
             store(sums[first + r] + column + v * W, sum);
         });
     }
@@ -216,16 +229,19 @@ template <class C>
 struct GatedStep {
     static void run(const ForwardStep& step) {
         for (int64_t unit = step.begin; unit < step.end; unit += W)
-            for_each_tile<tile_rows(C::gates)>(step.active, GatedTile<C>{step, unit});
+            for_each_tile<tile_rows(strip_width(C::gates))>(step.active, GatedTile<C>{step, unit});
     }
     static void multiply_input(const Forward& job, const float* const* input, float* const* sums,
                                int64_t count, int64_t begin, int64_t end) {
-        constexpr int V = C::gates;
-        for (int64_t unit = begin; unit < end; unit += W)
-            for_each_tile<tile_rows(V)>(
-                count, InputTile<V>{input, sums,
-                                    {job.panels + unit * V * (job.K + job.H), job.K + job.H},
-                                    job.bias + unit * 4, job.K, unit * V});
+        constexpr int V = C::gates, width = strip_width(V);
+        for (int64_t unit = begin; unit < end; unit += W) {
+            const Panel<V> panel{job.panels + unit * V * (job.K + job.H), job.K + job.H};
+            for (int s = 0; s < Panel<V>::strips; ++s)
+                for_each_tile<tile_rows(width)>(
+                    count, InputTile<width>{input, sums, panel.strip(s),
+                                            job.bias + unit * 4 + s * width * W, job.K,
+                                            unit * V + s * width * W});
+        }
     }
 };
 
@@ -236,18 +252,15 @@ struct RnnTile {
     int64_t unit;
 
     template <int R>
-    UNSPOOL_INLINE void run(int64_t first, int64_t i) const {
+    UNSPOOL_APART void run(int64_t first, int64_t i) const {
         const Forward& job = *step.job;
         const Panel<V> panel{job.panels + unit * (job.K + job.H), job.K + job.H};
         Ahead ahead = Ahead::part(panel.data + (job.K + job.H) * V * W, (job.K + job.H) * V * W,
                                   step.before ? job.K + job.H : job.K, i);
         Vec sums[R][V];
-        form_sums(sums, panel, [&](auto& acc, const auto& strip, int v) {
-            Ahead asked = ahead.of(v);
-            start(acc, step, first, unit + v * W, job.bias + unit + v * W);
-            if (!step.sums) accumulate(acc, step.input + first, strip, asked, job.K);
-            if (step.before) accumulate(acc, step.before + first, strip.from(job.K), asked, job.H);
-        });
+        start(sums, step, first, unit, job.bias + unit);
+        if (!step.sums) accumulate(sums, step.input + first, panel, ahead, job.K);
+        if (step.before) accumulate(sums, step.before + first, panel.from(job.K), ahead, job.H);
         for_each_sum(sums, [&](int r, int v, Vec sum) {
             store_state(step, first + r, unit + v * W, C::forward(sum));
         });
@@ -262,7 +275,7 @@ struct RnnStep {
     UNSPOOL_INLINE void run(int64_t vector) const {
         for_each_tile<tile_rows(V)>(step.active, RnnTile<C, V>{step, vector * W});
     }
-    static void run(const ForwardStep& step) { for_each_panel(step.job->H, RnnStep{step}); }
+    static void run(const ForwardStep& step) { for_each_panel(step.job->H, step.active, RnnStep{step}); }
 
     struct Input {
         const Forward& job;
@@ -280,7 +293,7 @@ struct RnnStep {
     };
     static void multiply_input(const Forward& job, const float* const* input, float* const* sums,
                                int64_t count, int64_t, int64_t) {  // units are never divided
-        for_each_panel(job.H, Input{job, input, sums, count});
+        for_each_panel(job.H, count, Input{job, input, sums, count});
     }
 };
 

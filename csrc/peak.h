@@ -33,12 +33,12 @@ inline int64_t multiply_add(int64_t rounds) {
     constexpr int products = parts == 1 ? 1 : 6;  // of parts, for one of numbers
     return rounds * 4 * 2 * 16 * 16 * 32 / products;
 #else
-    Vec acc[sums] = {}, x = broadcast(0.5f);
+    Vec acc[most_sums] = {}, x = broadcast(0.5f);
     for (Vec& sum : acc) hide(sum);
     for (int64_t i = 0; i < rounds; ++i) {
         hide(x);
 #pragma GCC unroll 24
-        for (int j = 0; j < sums; ++j) {
+        for (int j = 0; j < most_sums; ++j) {
 #if defined(UNSPOOL_BF16)
             acc[j] = (Vec)_mm512_dpbf16_ps((__m512)acc[j], (__m512bh)x, (__m512bh)x);
 #else
@@ -48,9 +48,9 @@ inline int64_t multiply_add(int64_t rounds) {
     }
     for (Vec& sum : acc) hide(sum);
 #if defined(UNSPOOL_BF16)
-    return rounds * sums * 2 * 2 * W;
+    return rounds * most_sums * 2 * 2 * W;
 #else
-    return rounds * sums * 2 * W;
+    return rounds * most_sums * 2 * W;
 #endif
 #endif
 }

@@ -8,15 +8,15 @@ namespace UNSPOOL_LEVEL {
 
 // Sums that registers hold: 24 of the 32 that AVX-512 and NEON have, 12 of AVX2's and SSE's 16.
 #if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int sums = 24;
+constexpr int most_sums = 24;
 #else
-constexpr int sums = 12;
+constexpr int most_sums = 12;
 #endif
 
-// A panel is V vectors wide, packed in strips, each of which is [rows][strip_width(V)][W]. Four vectors
-// would fill 12 registers with sums of three rows, and use them badly with two; their two strips take
-// six rows each, one strip after the other.
-constexpr int strip_width(int V) { return V == 4 && sums == 12 ? 2 : V; }
+// A panel is V vectors wide, packed in strips, each of which is [rows][strip_width(V)][W] and a panel as
+// well. Four vectors would fill 12 registers with sums of three rows, and use them badly with two; a strip
+// takes six.
+constexpr int strip_width(int V) { return V == 4 && most_sums == 12 ? 2 : V; }
 
 template <int V>
 struct Panel {
@@ -31,7 +31,7 @@ struct Panel {
 };
 
 // Rows of a tile that is V vectors wide.
-constexpr int tile_rows(int V) { return sums / strip_width(V) < 8 ? sums / strip_width(V) : 8; }
+constexpr int tile_rows(int V) { return most_sums / V < 8 ? most_sums / V : 8; }
 
 // Memory that is needed soon: a cache line of it is asked for at each k of a sum.
 struct Ahead {
@@ -40,8 +40,10 @@ struct Ahead {
 
     static constexpr int64_t line = 16;  // floats
 
-    // What the part of a tile asks for that begins with vector v: the first asks for all.
-    UNSPOOL_INLINE Ahead of(int v) const { return {next, v == 0 ? step : 0}; }
+    UNSPOOL_INLINE void ask() {
+        __builtin_prefetch(next, 0, 2);
+        next += step;
+    }
 
     // The i-th part of `count` floats that several tiles ask for, each `length` lines long; nothing
     // more where the tiles before have asked for all.
@@ -49,6 +51,10 @@ struct Ahead {
         if ((i + 1) * length * line <= count) return {from + i * length * line, line};
         return {from, 0};
     }
+};
+
+struct NothingAhead {
+    UNSPOOL_INLINE void ask() {}
 };
 
 // Calls visit(r, v, sum) for each sum of a tile.
@@ -60,11 +66,20 @@ UNSPOOL_INLINE void for_each_sum(Vec (&acc)[R][V], const Visit& visit) {
         for (int v = 0; v < V; ++v) visit(r, v, acc[r][v]);
 }
 
+// Where registers hold 12 sums, a step of k has 12 multiplications and as many other instructions; four
+// steps a round have fewer. A core whose other thread is at work as well issues half as many a cycle for
+// either, and then that is what a product waits for.
+#if UNSPOOL_WIDTH < 16
+#define UNSPOOL_FOUR_A_ROUND _Pragma("GCC unroll 4")
+#else
+#define UNSPOOL_FOUR_A_ROUND
+#endif
+
 // acc[r][v] += Σ_k rows[r][k] · panel[k][v], where a row consists of `runs` runs of `length` floats, each
 // `stride` after the one before.
-template <int R, int V>
+template <int R, int V, class Ahead>
 UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const Panel<V>& panel,
-                               Ahead& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
+                               Ahead&& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
     const float* row[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = rows[r];
@@ -76,6 +91,7 @@ UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const
         // Hides where k comes from: the compiler would keep a pointer for each row instead of one
         // index for all, and has not registers enough.
         __asm__("" : "+r"(k));
+        UNSPOOL_FOUR_A_ROUND
         for (const int64_t end = k + length; k < end; ++k) {
             Vec w[V];
 #pragma GCC unroll 4
@@ -87,8 +103,7 @@ UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const
                 for (int v = 0; v < V; ++v) acc[r][v] += x * w[v];
             }
             strip += width * W;
-            __builtin_prefetch(ahead.next, 0, 2);
-            ahead.next += ahead.step;
+            ahead.ask();
         }
         k += stride - length;
     }
@@ -102,6 +117,7 @@ UNSPOOL_INLINE void accumulate_columns(Vec (&acc)[R][V], const float* columns, i
     constexpr int width = Panel<V>::width;
     const float* strip = panel.data;
     const int64_t apart = panel.rows * width * W;
+    UNSPOOL_FOUR_A_ROUND
     for (int64_t n = 0; n < count; ++n, columns += stride, strip += width * W) {
         Vec w[V];
 #pragma GCC unroll 4
@@ -112,32 +128,6 @@ UNSPOOL_INLINE void accumulate_columns(Vec (&acc)[R][V], const float* columns, i
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) acc[r][v] += x * w[v];
         }
-    }
-}
-
-// The sums of a part of a tile, from vector v on.
-template <int width, int R, int V, class Form>
-UNSPOOL_INLINE void form_part(Vec (&acc)[R][V], int v, const Panel<width>& panel, const Form& form) {
-    Vec part[R][width];
-    form(part, panel, v);
-    for_each_sum(part, [&](int r, int i, Vec sum) { acc[r][v + i] = sum; });
-}
-// One of several parts: not inlined, lest the compiler keep the sums of all in registers at once.
-template <int width, int R, int V, class Form>
-__attribute__((noinline)) void form_apart(Vec (&acc)[R][V], int v, const Panel<width>& panel,
-                                          const Form& form) {
-    form_part(acc, v, panel, form);
-}
-
-// The sums of a tile's rows with a panel, which form(part, panel, v) makes in registers: all vectors at
-// once, or those of a strip of the panel that begins with vector v.
-template <int R, int V, class Form>
-UNSPOOL_INLINE void form_sums(Vec (&acc)[R][V], const Panel<V>& panel, const Form& form) {
-    if constexpr (R * V <= sums) {
-        form_part(acc, 0, panel, form);
-    } else {
-        for (int s = 0; s < Panel<V>::strips; ++s)
-            form_apart(acc, s * Panel<V>::width, panel.strip(s), form);
     }
 }
 
@@ -166,12 +156,15 @@ UNSPOOL_INLINE void for_each_tile(int64_t count, const Tile& tile) {
 constexpr int64_t vectors(int64_t count) { return (count + W - 1) / W; }
 
 // A product's columns are cut into panels of four vectors; the last one may be narrower. Calls
-// panel.run<V>(first vector) for each.
+// panel.run<V>(first vector) for each, or for each strip where a tile of the whole has not all rows.
 template <class Panel>
-UNSPOOL_INLINE void for_each_panel(int64_t columns, const Panel& panel) {
-    const int64_t n = vectors(columns);
+UNSPOOL_INLINE void for_each_panel(int64_t columns, int64_t rows, const Panel& panel) {
+    constexpr int strip = strip_width(4);
+    const int64_t n = vectors(columns), whole = n / 4 * 4;
     int64_t v = 0;
-    for (; v + 4 <= n; v += 4) panel.template run<4>(v);
+    if (rows > tile_rows(4))
+        for (; v < whole; v += strip) panel.template run<strip>(v);
+    for (; v < whole; v += 4) panel.template run<4>(v);
     if (n - v == 3) panel.template run<3>(v);
     if (n - v == 2) panel.template run<2>(v);
     if (n - v == 1) panel.template run<1>(v);

@@ -9,7 +9,7 @@ namespace unspool {
 namespace UNSPOOL_LEVEL {
 
 // Positions that are summed over before the sums of a weight's gradient go to memory.
-constexpr int64_t position_run = 128;
+constexpr int64_t position_run = W == 16 ? 128 : 256;
 
 inline int64_t hidden_panels(int64_t stride, int64_t H) { return stride * vectors(H) * W; }
 inline int64_t exponentials(int64_t V, int64_t stride) { return V * stride; }
@@ -40,16 +40,12 @@ struct LogitTile {
     int64_t stride;
 
     template <int R>
-    UNSPOOL_INLINE void run(int64_t first, int64_t) const {
+    UNSPOOL_APART void run(int64_t first, int64_t) const {
         const float* rows[R];
-        Vec sums[R][V];
+        Vec sums[R][V]{};
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) rows[r] = weight + (first + r) * p.H;
-        form_sums(sums, panel, [&](auto& acc, const auto& strip, int) {
-            for_each_sum(acc, [](int, int, Vec& sum) { sum = Vec{}; });
-            Ahead none;
-            accumulate(acc, rows, strip, none, p.H);
-        });
+        accumulate(sums, rows, panel, NothingAhead{}, p.H);
         for_each_sum(sums, [&](int r, int v, Vec sum) {
             store(logits + (first + r) * stride + v * W, sum);
         });
@@ -84,7 +80,7 @@ struct LogitBlock {
 
 inline void logits(const Positions& p, int64_t begin, int64_t end, float* scratch) {
     for (int64_t block = begin; block < end; ++block)
-        for_each_panel(p.stride, LogitBlock{p, block, scratch});
+        for_each_panel(p.stride, class_block, LogitBlock{p, block, scratch});
 }
 
 // ------------------------------------------------------------------ gradients
@@ -130,18 +126,16 @@ struct WeightTile {
     bool add;
 
     template <int R>
-    UNSPOOL_INLINE void run(int64_t first, int64_t) const {
+    UNSPOOL_APART void run(int64_t first, int64_t) const {
         const float* rows[R];
-        Vec sums[R][V];
+        Vec sums[R][V]{};
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) rows[r] = gradient + (first + r) * p.stride;
-        form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
-            for_each_sum(acc, [&](int r, int v, Vec& sum) {
-                sum = add ? load_first(at(first + r, from + v), units - (from + v) * W) : Vec{};
+        if (add)
+            for_each_sum(sums, [&](int r, int v, Vec& sum) {
+                sum = load_first(at(first + r, v), units - v * W);
             });
-            Ahead none;
-            accumulate(acc, rows, strip, none, count);
-        });
+        accumulate(sums, rows, panel, NothingAhead{}, count);
         for_each_sum(sums, [&](int r, int v, Vec sum) {
             store_first(at(first + r, v), sum, units - v * W);
         });
@@ -180,14 +174,11 @@ struct HiddenTile {
     bool add;
 
     template <int R>
-    UNSPOOL_INLINE void run(int64_t first, int64_t) const {
-        Vec sums[R][V];
-        form_sums(sums, panel, [&](auto& acc, const auto& strip, int from) {
-            for_each_sum(acc, [&](int r, int v, Vec& sum) {
-                sum = add ? load(at(first + r, from + v)) : Vec{};
-            });
-            accumulate_columns(acc, gradient + first, p.stride, strip, count);
-        });
+    UNSPOOL_APART void run(int64_t first, int64_t) const {
+        Vec sums[R][V]{};
+        if (add)
+            for_each_sum(sums, [&](int r, int v, Vec& sum) { sum = load(at(first + r, v)); });
+        accumulate_columns(sums, gradient + first, p.stride, panel, count);
         for_each_sum(sums, [&](int r, int v, Vec sum) { store(at(first + r, v), sum); });
     }
     UNSPOOL_INLINE float* at(int64_t row, int v) const { return d_hidden + row * width + v * W; }
@@ -230,9 +221,9 @@ inline void output_gradients(const Positions& p, const ClassGradients& job, floa
         if (job.d_bias && !job.add) zero(job.d_bias + first, count);
         form_logit_gradient(p, block, count, gradient, job.d_bias);
         if (job.d_weight)
-            for_each_panel(p.H, WeightPanel{p, gradient, count, job.d_weight + first * p.H, job.add});
+            for_each_panel(p.H, class_block, WeightPanel{p, gradient, count, job.d_weight + first * p.H, job.add});
         if (job.d_hidden)
-            for_each_panel(p.H, HiddenPanel{p, gradient, p.weight + first * p.H, count, panel,
+            for_each_panel(p.H, class_block, HiddenPanel{p, gradient, p.weight + first * p.H, count, panel,
                                             job.d_hidden, block > job.begin});
     }
 }

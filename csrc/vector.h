@@ -12,6 +12,8 @@
 #endif
 
 #define UNSPOOL_INLINE inline __attribute__((always_inline))
+// Not inlined, so that the loops of a function have all registers to themselves.
+#define UNSPOOL_APART __attribute__((noinline))
 
 namespace unspool {
 namespace UNSPOOL_LEVEL {

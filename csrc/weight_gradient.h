@@ -13,7 +13,7 @@ constexpr int64_t depth = 128;
 constexpr int64_t packed_gate = depth * W + 16;
 // Gate gradients are packed by vectors; a tile takes half of one.
 constexpr int half = W < 8 ? W : W / 2 < 8 ? W / 2 : 8;
-constexpr int columns_wide = sums / half < 4 ? sums / half : 4;
+constexpr int columns_wide = most_sums / half < 4 ? most_sums / half : 4;
 
 inline int64_t weight_gradient_scratch(Cell cell, int64_t, int64_t vectors_of_units) {
     Allocator memory(nullptr);
