@@ -19,7 +19,7 @@ constexpr int64_t chunk_hidden = 1 << 17;
 constexpr int64_t fewest_positions = 32, most_positions = 512;
 // Blocks of classes are dealt to so many parts, each of which sums over its own: fixed, so that
 // results do not depend on the number of threads.
-constexpr int64_t most_parts = 8;
+constexpr int64_t most_parts = 16;
 
 int64_t ceiling(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
@@ -94,8 +94,8 @@ class Chunks {
         const int64_t groups = p.stride / 32;
         divide(groups, task_.threads,
                [&](int, int64_t first, int64_t last) { kernels_.pack_hidden(p, first, last); });
-        divide(blocks_, task_.threads, [&](int part, int64_t first, int64_t last) {
-            kernels_.logits(p, first, last, scratch_[part]);
+        take_turns(blocks_, task_.threads, [&](int thread, int64_t block) {
+            kernels_.logits(p, block, block + 1, scratch_[thread]);
         });
         divide(groups, task_.threads,
                [&](int, int64_t first, int64_t last) { kernels_.normalise(p, first, last); });
@@ -116,17 +116,15 @@ class Chunks {
     }
 
     void add_gradients(int64_t begin) {
-        divide(parts_, task_.threads, [&](int thread, int64_t first, int64_t last) {
-            for (int64_t part = first; part < last; ++part) {
-                ClassGradients job{};
-                job.begin = blocks_ * part / parts_;
-                job.end = blocks_ * (part + 1) / parts_;
-                job.d_hidden = task_.d_hidden ? d_hidden_[part] : nullptr;
-                job.d_weight = task_.d_weight;
-                job.d_bias = task_.d_bias;
-                job.add = begin > 0;
-                kernels_.gradients(positions_, job, scratch_[thread]);
-            }
+        take_turns(parts_, task_.threads, [&](int thread, int64_t part) {
+            ClassGradients job{};
+            job.begin = blocks_ * part / parts_;
+            job.end = blocks_ * (part + 1) / parts_;
+            job.d_hidden = task_.d_hidden ? d_hidden_[part] : nullptr;
+            job.d_weight = task_.d_weight;
+            job.d_bias = task_.d_bias;
+            job.add = begin > 0;
+            kernels_.gradients(positions_, job, scratch_[thread]);
         });
         if (!task_.d_hidden) return;
         divide(positions_.N, task_.threads, [&](int, int64_t first, int64_t last) {

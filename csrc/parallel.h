@@ -2,6 +2,7 @@
 // of our own beside torch's, whose threads wait actively, would often be slower than one thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <type_traits>
 
@@ -45,6 +46,16 @@ void parallel(int parts, Work&& work) {
     parallel(
         parts, [](void* context, int part) { (*static_cast<Function*>(context))(part); },
         const_cast<void*>(static_cast<const void*>(&work)));
+}
+
+// Calls work(thread, i) for every i in [0, count); each of the threads takes the next one when it is done
+// with its last, as not all of them may have a whole core to themselves.
+template <class Work>
+void take_turns(int64_t count, int threads, const Work& work) {
+    std::atomic<int64_t> next{0};
+    parallel(int(count < threads ? count : threads), [&](int thread) {
+        for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) work(thread, i);
+    });
 }
 
 }  // namespace unspool
