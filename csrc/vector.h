@@ -99,6 +99,31 @@ UNSPOOL_INLINE void load_columns(const float* from, int64_t stride, int64_t vali
 #pragma GCC unroll 16
     for (int k = 0; k < W; ++k) column[k] = (Vec)m[k];
 }
+#elif UNSPOOL_WIDTH == 8
+UNSPOOL_INLINE void load_columns(const float* from, int64_t stride, int64_t valid, int64_t count,
+                                 Vec (&column)[W]) {
+    __m256 m[8], pairs[8];
+#pragma GCC unroll 8
+    for (int64_t j = 0; j < W; ++j)
+        m[j] = j < valid ? (__m256)load_first(from + j * stride, count) : __m256{};
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(m[i], m[i + 1]);
+        pairs[i + 1] = _mm256_unpackhi_ps(m[i], m[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; ++j) {
+            m[i + 2 * j] = _mm256_shuffle_ps(pairs[i + j], pairs[i + j + 2], 0x44);
+            m[i + 2 * j + 1] = _mm256_shuffle_ps(pairs[i + j], pairs[i + j + 2], 0xee);
+        }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+        column[k] = (Vec)_mm256_permute2f128_ps(m[k], m[k + 4], 0x20);
+        column[k + 4] = (Vec)_mm256_permute2f128_ps(m[k], m[k + 4], 0x31);
+    }
+}
 #else
 UNSPOOL_INLINE void load_columns(const float* from, int64_t stride, int64_t valid, int64_t count,
                                  Vec (&column)[W]) {
