@@ -262,7 +262,7 @@ struct PackedProduct {
     Matrix<const float> input;  // rows of `depth` numbers
     Matrix<const float> added;  // rows of `columns`, or none
     Matrix<float> output;
-    float* rounded;  // rounded_rows(...) floats, for the rows of the input
+    float* rounded;  // rounded_rows(...) floats, for the rows of the input, where there are any
 };
 
 struct ProductKernels {
@@ -271,6 +271,7 @@ struct ProductKernels {
     // Packs blocks [begin, end) of B, which is `weight`, or its transpose.
     void (*pack)(const Matrix<const float>& weight, bool transpose, int64_t depth, int64_t columns,
                  int64_t begin, int64_t end, float* panels);
+    // None where products are of the numbers as they are.
     int64_t (*rounded_rows)(int64_t rows, int64_t depth);
     void (*round)(const PackedProduct&, int64_t begin, int64_t end);  // rows
     int64_t (*scratch)(int64_t rows);
@@ -366,7 +367,7 @@ struct Kernels {
     void (*gate_gradients)(const GateGradients&, int64_t begin, int64_t end);
     void (*additive_scores)(const AdditiveScores&, int64_t begin, int64_t end);  // sequences
     void (*additive_gradients)(const AdditiveGradients&, int64_t begin, int64_t end);
-    ProductKernels product;  // none where products are of single numbers
+    ProductKernels product;
     DecoderKernels decoder;  // none where they are in bfloat16
     // The `most` greatest numbers of a row and their columns; most is at least 1 and at most `columns`.
     void (*best)(const float* row, int64_t columns, int64_t most, float* values, int64_t* found);

@@ -4,12 +4,12 @@
 #include "chances.h"
 #include "gates.h"
 #include "levels.h"
+#include "packed_product.h"
 #include "peak.h"
 #include "step.h"
 #if defined(UNSPOOL_BF16)
 #include "half_output_layer.h"
 #include "half_weight_gradient.h"
-#include "packed_product.h"
 #else
 #include "decoder_step.h"
 #include "single_output_layer.h"
@@ -60,7 +60,8 @@ const Kernels kernels = {
      &packed_product_scratch, &multiply_packed},
     {},
 #else
-    {},
+    {&product_panels, &product_blocks, &pack_product, nullptr, nullptr, &packed_product_scratch,
+     &multiply_packed},
     {&linear_panels, &linear_panel_count, &pack_linear, &linear, &look_scratch, &look,
      &softmax_blocks, &log_softmax_sums, &log_softmax},
 #endif

@@ -1,12 +1,12 @@
 // Products with a matrix that was packed before, for many of them.
 #pragma once
 
-#include "half_product.h"
-#include "kernels.h"
-#include "scratch.h"
+#include "backward.h"
 
 namespace unspool {
 namespace UNSPOOL_LEVEL {
+
+#if defined(UNSPOOL_BF16)
 
 inline int64_t product_block(int64_t depth) { return depth32(depth) * 16 * parts; }
 inline int64_t product_blocks(int64_t columns) { return vectors(columns); }
@@ -67,6 +67,61 @@ inline void multiply_packed(const PackedProduct& job, int64_t begin, int64_t end
             }
     }
 }
+
+#else
+
+// A block is a panel of four vectors.
+inline int64_t product_blocks(int64_t columns) { return (vectors(columns) + 3) / 4; }
+inline int64_t product_panels(int64_t depth, int64_t columns) { return vectors(columns) * W * depth; }
+
+inline void pack_product(const Matrix<const float>& weight, bool transposed, int64_t depth,
+                         int64_t columns, int64_t begin, int64_t end, float* panels) {
+    const int64_t all = vectors(columns);
+    for (int64_t v = begin * 4; v < end * 4 && v < all; ++v) {
+        const Column place = column_of(v, all, depth);
+        const int64_t column = v * W, rest = columns - column;
+        if (transposed) {
+            transpose(weight.row(column), weight.stride, rest, depth, panels + place.offset,
+                      place.stride);
+            continue;
+        }
+        for (int64_t k = 0; k < depth; ++k)
+            store(panels + place.offset + k * place.stride, load_first(weight.row(k) + column, rest));
+    }
+}
+
+struct PackedProductScratch {
+    const float** rows;
+    float** to;
+
+    PackedProductScratch(Allocator& memory, int64_t count) {
+        rows = memory.array<const float*>(count);
+        to = memory.array<float*>(count);
+    }
+};
+
+inline int64_t packed_product_scratch(int64_t rows) {
+    Allocator memory(nullptr);
+    PackedProductScratch(memory, rows);
+    return memory.used(nullptr);
+}
+
+inline void multiply_packed(const PackedProduct& job, int64_t begin, int64_t end, float* scratch) {
+    const int64_t from = begin * 4 * W, to = end * 4 * W < job.columns ? end * 4 * W : job.columns;
+    if (from >= to) return;
+    Allocator memory(scratch);
+    const PackedProductScratch place(memory, job.rows);
+    for (int64_t i = 0; i < job.rows; ++i) {
+        place.rows[i] = job.input.row(i);
+        place.to[i] = job.output.row(i) + from;
+        if (job.added) copy(job.added.row(i) + from, place.to[i], to - from, to - from);
+    }
+    multiply({place.rows, place.to, job.panels + from * job.depth, to - from, job.depth, 1, 0,
+              bool(job.added)},
+             job.rows);
+}
+
+#endif
 
 }  // namespace UNSPOOL_LEVEL
 }  // namespace unspool

@@ -28,18 +28,25 @@ void pack_product(const Kernels& kernels, const Matrix<const float>& weight, boo
 void multiply(const Kernels& kernels, PackedProduct job, int threads) {
     const Lease lease;
     const ProductKernels& product = kernels.product;
-    job.rounded = lease.arena.floats(product.rounded_rows(job.rows, job.depth));
+    if (product.round) job.rounded = lease.arena.floats(product.rounded_rows(job.rows, job.depth));
     const int most = members_for(job.rows * job.depth * job.columns, threads);
     std::vector<float*> scratch;
     for (int member = 0; member < most; ++member)
         scratch.push_back(lease.arena.floats(product.scratch(job.rows)));
-    // The weights, of which there are more than of the rows, are divided.
+    // The weights, of which there are more than of the rows, are dealt.
+    const int64_t blocks = product.blocks(job.columns);
+    if (!product.round) {
+        take_turns(blocks, most, [&](int member, int64_t block) {
+            product.multiply(job, block, block + 1, scratch[member]);
+        });
+        return;
+    }
     as_team(most, [&](int member, int members) {
         const Range rows = part_of(job.rows, member, members);
         product.round(job, rows.begin, rows.end);
         wait_for_all();
-        const Range blocks = part_of(product.blocks(job.columns), member, members);
-        product.multiply(job, blocks.begin, blocks.end, scratch[member]);
+        const Range mine = part_of(blocks, member, members);
+        product.multiply(job, mine.begin, mine.end, scratch[member]);
     });
 }
 

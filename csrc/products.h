@@ -1,5 +1,4 @@
-// Matrix products of a layer that is run step by step. Only levels that multiply in bfloat16, or in
-// parts of it, have kernels for them.
+// Matrix products of a layer that is run step by step.
 #pragma once
 
 #include <cstdint>

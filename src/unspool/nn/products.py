@@ -1,4 +1,4 @@
-"""Products of many small batches with one matrix, on the processor's matrix unit (AMX).
+"""Products of many small batches with one matrix.
 
 A step of a batch has some hundred rows, and the next step has the same matrix: here it is brought
 into the order in which the kernel reads it once, and not at each step.
@@ -16,8 +16,8 @@ from torch import Tensor
 from unspool.nn import levels
 from unspool.nn.inference import address
 
-_KERNELS = ("amx", "amx_bf16")
-_LEAST_ROWS = 16  # the height of a tile
+_KERNELS = ("avx2", "amx", "amx_bf16")  # which are faster than torch's products
+_LEAST_ROWS = 16  # the height of AMX's tiles; with fewer the weights are worth no packing
 _WIDTH = 16  # of a vector
 
 
