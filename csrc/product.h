@@ -6,11 +6,16 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
-// Sums that registers hold: 24 of the 32 that AVX-512 and NEON have, 12 of AVX2's and SSE's 16.
+// Sums that registers hold: 24 of the 32 that AVX-512 and NEON have, 12 of AVX2's and SSE's 16. With 12 a
+// step of k has 12 multiplications and as many other instructions; four steps a round have fewer. A core
+// whose other thread is at work as well issues half as many a cycle for either, and then that is what a
+// product waits for.
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int most_sums = 24;
+#define UNSPOOL_ROUND
 #else
 constexpr int most_sums = 12;
+#define UNSPOOL_ROUND _Pragma("GCC unroll 4")
 #endif
 
 // A panel is V vectors wide, packed in strips, each of which is [rows][strip_width(V)][W] and a panel as
@@ -66,20 +71,11 @@ UNSPOOL_INLINE void for_each_sum(Vec (&acc)[R][V], const Visit& visit) {
         for (int v = 0; v < V; ++v) visit(r, v, acc[r][v]);
 }
 
-// Where registers hold 12 sums, a step of k has 12 multiplications and as many other instructions; four
-// steps a round have fewer. A core whose other thread is at work as well issues half as many a cycle for
-// either, and then that is what a product waits for.
-#if UNSPOOL_WIDTH < 16
-#define UNSPOOL_FOUR_A_ROUND _Pragma("GCC unroll 4")
-#else
-#define UNSPOOL_FOUR_A_ROUND
-#endif
-
 // acc[r][v] += Σ_k rows[r][k] · panel[k][v], where a row consists of `runs` runs of `length` floats, each
 // `stride` after the one before.
-template <int R, int V, class Ahead>
+template <int R, int V, class Next>
 UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const Panel<V>& panel,
-                               Ahead&& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
+                               Next&& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
     const float* row[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = rows[r];
@@ -91,7 +87,7 @@ UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const
         // Hides where k comes from: the compiler would keep a pointer for each row instead of one
         // index for all, and has not registers enough.
         __asm__("" : "+r"(k));
-        UNSPOOL_FOUR_A_ROUND
+        UNSPOOL_ROUND
         for (const int64_t end = k + length; k < end; ++k) {
             Vec w[V];
 #pragma GCC unroll 4
@@ -117,7 +113,7 @@ UNSPOOL_INLINE void accumulate_columns(Vec (&acc)[R][V], const float* columns, i
     constexpr int width = Panel<V>::width;
     const float* strip = panel.data;
     const int64_t apart = panel.rows * width * W;
-    UNSPOOL_FOUR_A_ROUND
+    UNSPOOL_ROUND
     for (int64_t n = 0; n < count; ++n, columns += stride, strip += width * W) {
         Vec w[V];
 #pragma GCC unroll 4
