@@ -8,7 +8,8 @@
 namespace unspool {
 namespace UNSPOOL_LEVEL {
 
-// Positions that are summed over before the sums of a weight's gradient go to memory.
+// Positions that are summed over before the sums of a weight's gradient go to memory: what is read of
+// `rows` for them stays in the first cache.
 constexpr int64_t position_run = W == 16 ? 128 : 256;
 
 inline int64_t hidden_panels(int64_t stride, int64_t H) { return stride * vectors(H) * W; }
@@ -221,10 +222,12 @@ inline void output_gradients(const Positions& p, const ClassGradients& job, floa
         if (job.d_bias && !job.add) zero(job.d_bias + first, count);
         form_logit_gradient(p, block, count, gradient, job.d_bias);
         if (job.d_weight)
-            for_each_panel(p.H, class_block, WeightPanel{p, gradient, count, job.d_weight + first * p.H, job.add});
+            for_each_panel(p.H, count,
+                           WeightPanel{p, gradient, count, job.d_weight + first * p.H, job.add});
         if (job.d_hidden)
-            for_each_panel(p.H, class_block, HiddenPanel{p, gradient, p.weight + first * p.H, count, panel,
-                                            job.d_hidden, block > job.begin});
+            for_each_panel(p.H, p.N,
+                           HiddenPanel{p, gradient, p.weight + first * p.H, count, panel, job.d_hidden,
+                                       block > job.begin});
     }
 }
 

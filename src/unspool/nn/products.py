@@ -16,7 +16,7 @@ from torch import Tensor
 from unspool.nn import levels
 from unspool.nn.inference import address
 
-_KERNELS = ("avx2", "amx", "amx_bf16")  # which are faster than torch's products
+_KERNELS = ("avx2", "amx", "amx_bf16")  # measured to be faster than torch's products
 _LEAST_ROWS = 16  # the height of AMX's tiles; with fewer the weights are worth no packing
 _WIDTH = 16  # of a vector
 
