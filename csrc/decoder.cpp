@@ -35,10 +35,10 @@ struct Places {
             float* const panels = take(kernels.gate_panels(d.cell, d.inputs(layer), d.H));
             layers.push_back({panels, take(4 * padded(d.H, kernels.width))});
         }
-        const DecoderKernels& dense = kernels.decoder;
-        if (d.attention == Attention::additive) query = take(dense.linear_panels(d.H, d.A));
-        if (d.has_readout) readout = take(dense.linear_panels(d.H, d.P));
-        output = take(dense.linear_panels(d.P, d.V));
+        const ProductKernels& dense = kernels.product;
+        if (d.attention == Attention::additive) query = take(dense.panels(d.H, d.A));
+        if (d.has_readout) readout = take(dense.panels(d.H, d.P));
+        output = take(dense.panels(d.P, d.V));
     }
 };
 
@@ -47,9 +47,10 @@ void pack(const Kernels& kernels, const Decoder& d, const DecoderWeights& weight
     const int64_t units = padded(d.H, kernels.width) / kernels.width;
     auto pack_dense = [&](const DenseWeights& dense, int64_t inputs, int64_t outputs, float* to,
                           int part) {
-        const Range panels = part_of(kernels.decoder.linear_panel_count(outputs), part, threads);
+        const Range blocks = part_of(kernels.product.blocks(outputs), part, threads);
         if (to)
-            kernels.decoder.pack_linear(dense.weight, inputs, outputs, panels.begin, panels.end, to);
+            kernels.product.pack({dense.weight, inputs}, true, inputs, outputs, blocks.begin,
+                                 blocks.end, to);
     };
     parallel(threads, [&](int part) {
         const Range range = part_of(units, part, threads);
@@ -218,9 +219,8 @@ class Stepping {
     }
 
     void project(const Linear& job, int member, int members) const {
-        const Range panels =
-            part_of(kernels_.decoder.linear_panel_count(job.outputs), member, members);
-        kernels_.decoder.linear(job, state_->N, panels.begin, panels.end);
+        const Range blocks = part_of(kernels_.product.blocks(job.outputs), member, members);
+        kernels_.decoder.linear(job, state_->N, blocks.begin, blocks.end);
         wait_for_all();
     }
 

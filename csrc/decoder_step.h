@@ -5,6 +5,7 @@
 
 #include "additive_attention.h"
 #include "forward.h"
+#include "packed_product.h"
 
 namespace unspool {
 namespace UNSPOOL_LEVEL {
@@ -12,21 +13,6 @@ namespace UNSPOOL_LEVEL {
 // ------------------------------------------------------------------ linear layers
 
 constexpr int64_t panel_width = 4 * W;
-
-inline int64_t linear_panel_count(int64_t outputs) { return (vectors(outputs) + 3) / 4; }
-inline int64_t linear_panels(int64_t inputs, int64_t outputs) {
-    return vectors(outputs) * W * inputs;
-}
-
-inline void pack_linear(const float* weight, int64_t inputs, int64_t outputs, int64_t begin,
-                        int64_t end, float* panels) {
-    const int64_t all = vectors(outputs);
-    for (int64_t v = begin * 4; v < end * 4 && v < all; ++v) {
-        const Column column = column_of(v, all, inputs);
-        transpose(weight + v * W * inputs, inputs, outputs - v * W, inputs, panels + column.offset,
-                  column.stride);
-    }
-}
 
 template <int V>
 struct LinearTile {
@@ -143,7 +129,7 @@ constexpr int64_t block_width = block_panels * panel_width;
 constexpr int64_t block_rows = 48;
 
 inline int64_t softmax_blocks(int64_t outputs) {
-    return (linear_panel_count(outputs) + block_panels - 1) / block_panels;
+    return (product_blocks(outputs) + block_panels - 1) / block_panels;
 }
 
 inline void summarise_row(const float* outputs, int64_t count, float& highest, float& sum) {

@@ -283,7 +283,7 @@ struct ProductKernels {
 // output = W input + bias, of every row; or tanh(W input + bias + added).
 struct Linear {
     int64_t inputs, outputs;
-    const float* panels;      // packed W, (outputs, inputs): panels of four vectors of outputs
+    const float* panels;      // the transpose of W, (outputs, inputs), as ProductKernels packs it
     const float* bias;        // (outputs), or null
     Matrix<const float> input;
     Matrix<const float> added;  // or none
@@ -317,12 +317,7 @@ struct LogSoftmax {
 };
 
 struct DecoderKernels {
-    int64_t (*linear_panels)(int64_t inputs, int64_t outputs);  // floats
-    int64_t (*linear_panel_count)(int64_t outputs);
-    // Packs panels [begin, end).
-    void (*pack_linear)(const float* weight, int64_t inputs, int64_t outputs, int64_t begin,
-                        int64_t end, float* panels);
-    // Panels [begin, end) of the outputs, for `rows` rows.
+    // Blocks [begin, end) of the outputs, as the product's are, for `rows` rows.
     void (*linear)(const Linear&, int64_t rows, int64_t begin, int64_t end);
     int64_t (*look_scratch)(int64_t S);
     void (*look)(const Look&, int64_t begin, int64_t end);  // rows

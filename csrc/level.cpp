@@ -62,8 +62,7 @@ const Kernels kernels = {
 #else
     {&product_panels, &product_blocks, &pack_product, nullptr, nullptr, &packed_product_scratch,
      &multiply_packed},
-    {&linear_panels, &linear_panel_count, &pack_linear, &linear, &look_scratch, &look,
-     &softmax_blocks, &log_softmax_sums, &log_softmax},
+    {&linear, &look_scratch, &look, &softmax_blocks, &log_softmax_sums, &log_softmax},
 #endif
     &best,
     &best_of_doubles,
