@@ -3,7 +3,7 @@
 // gradient of a sum before its function is written d_i, d_f, …
 #pragma once
 
-#include "kernels.h"
+#include "../kernels.h"
 #include "vector.h"
 
 namespace unspool {

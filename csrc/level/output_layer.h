@@ -1,7 +1,7 @@
 // What the cross-entropy of a linear layer's logits needs in any precision.
 #pragma once
 
-#include "kernels.h"
+#include "../kernels.h"
 #include "product.h"
 
 namespace unspool {

@@ -2,7 +2,7 @@
 // tangents are formed in registers and kept nowhere: to form them twice is quicker than to store them.
 #pragma once
 
-#include "kernels.h"
+#include "../kernels.h"
 #include "scratch.h"
 #include "vector.h"
 

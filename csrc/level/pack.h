@@ -1,7 +1,7 @@
 // Weights in the order in which the products read them.
 #pragma once
 
-#include "kernels.h"
+#include "../kernels.h"
 #include "product.h"
 #if defined(UNSPOOL_BF16)
 #include "half_product.h"

@@ -1,9 +1,9 @@
 // One level of vector instructions; compiled once for each, see CMakeLists.txt.
+#include "../levels.h"
 #include "additive_attention.h"
 #include "best.h"
 #include "chances.h"
 #include "gates.h"
-#include "levels.h"
 #include "packed_product.h"
 #include "peak.h"
 #include "step.h"
