@@ -38,27 +38,30 @@ struct Panel {
 // Rows of a tile that is V vectors wide.
 constexpr int tile_rows(int V) { return most_sums / V < 8 ? most_sums / V : 8; }
 
-// Memory that is needed soon: a cache line of it is asked for at each k of a sum.
+// Memory that is needed soon: a cache line of it is asked for at each k of a sum. Sums that ask for
+// nothing have a loop of their own, with two instructions less.
 struct Ahead {
     const float* next = nullptr;
     int64_t step = 0;
 
     static constexpr int64_t line = 16;  // floats
 
+    UNSPOOL_INLINE bool asks() const { return step != 0; }
     UNSPOOL_INLINE void ask() {
         __builtin_prefetch(next, 0, 2);
         next += step;
     }
 
     // The i-th part of `count` floats that several tiles ask for, each `length` lines long; nothing
-    // more where the tiles before have asked for all.
+    // where the tiles before have asked for all.
     static UNSPOOL_INLINE Ahead part(const float* from, int64_t count, int64_t length, int64_t i) {
         if ((i + 1) * length * line <= count) return {from + i * length * line, line};
-        return {from, 0};
+        return {};
     }
 };
 
 struct NothingAhead {
+    UNSPOOL_INLINE bool asks() const { return false; }
     UNSPOOL_INLINE void ask() {}
 };
 
@@ -71,11 +74,10 @@ UNSPOOL_INLINE void for_each_sum(Vec (&acc)[R][V], const Visit& visit) {
         for (int v = 0; v < V; ++v) visit(r, v, acc[r][v]);
 }
 
-// acc[r][v] += Σ_k rows[r][k] · panel[k][v], where a row consists of `runs` runs of `length` floats, each
-// `stride` after the one before.
 template <int R, int V, class Next>
-UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const Panel<V>& panel,
-                               Next&& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
+UNSPOOL_INLINE void accumulate_asking(Vec (&acc)[R][V], const float* const* rows,
+                                      const Panel<V>& panel, Next&& ahead, int64_t length,
+                                      int64_t runs, int64_t stride) {
     const float* row[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) row[r] = rows[r];
@@ -103,6 +105,17 @@ UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const
         }
         k += stride - length;
     }
+}
+
+// acc[r][v] += Σ_k rows[r][k] · panel[k][v], where a row consists of `runs` runs of `length` floats, each
+// `stride` after the one before.
+template <int R, int V, class Next>
+UNSPOOL_INLINE void accumulate(Vec (&acc)[R][V], const float* const* rows, const Panel<V>& panel,
+                               Next&& ahead, int64_t length, int64_t runs = 1, int64_t stride = 0) {
+    if (ahead.asks())
+        accumulate_asking(acc, rows, panel, ahead, length, runs, stride);
+    else
+        accumulate_asking(acc, rows, panel, NothingAhead{}, length, runs, stride);
 }
 
 // acc[r][v] += Σ_n columns[n · stride + r] · panel[n][v], n from 0 to `count`: the same where what stands
