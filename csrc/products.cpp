@@ -52,18 +52,16 @@ void multiply(const Kernels& kernels, PackedProduct job, int threads) {
 
 void weight_gradient(const Kernels& kernels, const StepGradients& g, int threads) {
     const Lease lease;
-    const int64_t steps = int64_t(g.steps.size());
     std::vector<const float*> gradients, input;
-    gradients.reserve(g.rows * steps);
-    input.reserve(g.rows * steps);
-    for (int64_t t = 0; t < steps; ++t)
-        for (int64_t b = 0; b < g.rows; ++b) {
-            gradients.push_back(g.gradients.at(b, t));
-            input.push_back(g.steps[t] + b * g.inputs);
+    for (size_t t = 0; t < g.steps.size(); ++t)
+        for (int64_t i = 0; i < g.rows[t]; ++i) {
+            gradients.push_back(g.gradients.row(int64_t(gradients.size())));
+            input.push_back(g.steps[t] + i * g.inputs);
         }
+    const int64_t count = int64_t(input.size());
     constexpr Cell cell = Cell::rnn_tanh;  // whose layout is that of any linear layer
     const int64_t units = g.outputs / kernels.width;
-    const int parts = members_for(g.rows * steps * g.inputs * g.outputs, threads);
+    const int parts = members_for(count * g.inputs * g.outputs, threads);
     const int64_t size = kernels.weight_gradient_scratch(cell, g.inputs, units / parts + 1);
     std::vector<float*> scratch;
     for (int part = 0; part < parts; ++part) scratch.push_back(lease.arena.floats(size));
@@ -74,7 +72,7 @@ void weight_gradient(const Kernels& kernels, const StepGradients& g, int threads
         job.H = g.outputs;
         job.begin = range.begin;
         job.end = range.end;
-        job.count = g.rows * steps;
+        job.count = count;
         job.d_gates = gradients.data();
         job.input = {g.inputs, input.data(), g.d_weight, nullptr};
         job.scratch = scratch[part];

@@ -17,10 +17,11 @@ void multiply(const Kernels&, PackedProduct, int threads);
 
 // d_weight = Σ gradient ⊗ input over the rows of all steps.
 struct StepGradients {
-    int64_t rows, outputs, inputs;     // `outputs` is a multiple of the kernel's width
-    Rows<const float> gradients;       // `outputs` numbers each
-    std::vector<const float*> steps;   // of each step its (rows, inputs)
-    float* d_weight;                   // (outputs, inputs)
+    int64_t outputs, inputs;          // `outputs` is a multiple of the kernel's width
+    Matrix<const float> gradients;    // of one step after another, rows of `outputs` numbers
+    std::vector<const float*> steps;  // of each step its (rows, inputs),
+    std::vector<int64_t> rows;        // and how many rows it has
+    float* d_weight;                  // (outputs, inputs)
 };
 void weight_gradient(const Kernels&, const StepGradients&, int threads);
 

@@ -38,16 +38,16 @@ void multiply(const std::string& kernel, const std::array<int64_t, 3>& sizes, Ad
                       threads);
 }
 
-// Rows, outputs, inputs.
-void weight_gradient(const std::string& kernel, const std::array<int64_t, 3>& sizes,
-                     const RowsOf& gradients, const std::vector<Address>& steps, Address d_weight,
-                     int threads) {
+// Outputs and inputs.
+void weight_gradient(const std::string& kernel, const std::array<int64_t, 2>& sizes,
+                     const MatrixOf& gradients, const std::vector<Address>& steps,
+                     const std::vector<int64_t>& rows, Address d_weight, int threads) {
     const Kernels& kernels = kernels_called(kernel);
     const unspool::StepGradients job{sizes[0],
                                      sizes[1],
-                                     sizes[2],
-                                     rows_of<const float>(gradients),
+                                     matrix_of<const float>(gradients),
                                      pointers<const float>(steps),
+                                     rows,
                                      pointer<float>(d_weight)};
     const nb::gil_scoped_release release;
     unspool::weight_gradient(kernels, job, threads);
@@ -63,7 +63,7 @@ void add_products(nb::module_& module) {
     module.def("multiply", &multiply, "kernel"_a, "sizes"_a, "panels"_a, "input"_a, "added"_a,
                "output"_a, "threads"_a, "Multiply rows by a packed matrix, and add to them.");
     module.def("weight_gradient", &weight_gradient, "kernel"_a, "sizes"_a, "gradients"_a, "steps"_a,
-               "d_weight"_a, "threads"_a,
+               "rows"_a, "d_weight"_a, "threads"_a,
                "Sum outer products of gradients and inputs over all rows of all steps.");
 }
 

@@ -110,9 +110,10 @@ def multiply(
 ) -> None: ...
 def weight_gradient(
     kernel: str,
-    sizes: tuple[int, int, int],
-    gradients: tuple[int, int, int],
+    sizes: tuple[int, int],
+    gradients: tuple[int, int],
     steps: Sequence[int],
+    rows: Sequence[int],
     d_weight: int,
     threads: int,
 ) -> None: ...

@@ -14,6 +14,10 @@ def tokens_of(*shape, seed=0):
     return torch.randint(11, shape, generator=torch.Generator().manual_seed(seed))
 
 
+def layers_of(state, row):
+    return [member[row] for layer in state.layers for member in layer]
+
+
 def assert_same(received, expected, tolerance=1e-10):
     for one, other in zip(received, expected, strict=True):
         assert (one is None) == (other is None)
@@ -84,7 +88,7 @@ def test_to_read_step_by_step_is_to_read(variant, cell, layers, make_model):
 
 
 @given(
-    lengths=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 4)), min_size=1, max_size=4),
+    lengths=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=4),
     padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
     seed=st.integers(0, 1000),
     reading=st.sampled_from([{"reverse_source": True}, {"bidirectional": True}, {}]),
@@ -107,14 +111,47 @@ def test_what_shares_the_batch_changes_nothing(
     model = EncoderDecoder(11, 13, settings).double().eval()
     of_source, of_target = (torch.tensor(each) for each in zip(*lengths, strict=True))
     source = tokens_of(len(lengths), int(of_source.max()) + padding[0], seed=seed)
-    targets = tokens_of(len(lengths), int(of_target.max()) + padding[1], seed=seed + 1)
+    targets = tokens_of(len(lengths), max(int(of_target.max()) + padding[1], 1), seed=seed + 1)
     together = model(source, of_source, targets, of_target)
     for row, (read, told) in enumerate(lengths):
-        alone = model(source[row : row + 1, :read], None, targets[row : row + 1, :told])
+        one = slice(row, row + 1)
+        if told == 0:
+            start = model.initial_state(model.encode(source[one, :read]))
+            assert_same(layers_of(together.state, row), layers_of(start, 0), 1e-12)
+            continue
+        alone = model(source[one, :read], None, targets[one, :told])
         assert_same([together.hidden[row, :told]], [alone.hidden[0]], 1e-12)
+        assert_same(layers_of(together.state, row), layers_of(alone.state, 0), 1e-12)
+        if feeding and attention != "none":
+            assert_same([together.state.seen[row]], [alone.state.seen[0]], 1e-12)
         if together.attention is not None and read > 0:
+            last = together.state.attention[row, :read]
+            assert_same([last], [alone.state.attention[0]], 1e-12)
             assert_same([together.attention[row, :told, :read]], [alone.attention[0]], 1e-12)
             assert bool((together.attention[row, :, read:] == 0).all())
+
+
+@pytest.mark.parametrize("attention", ["additive", "multiplicative"])
+@pytest.mark.parametrize("feeding", [False, True])
+def test_a_batch_of_unequal_targets_learns_what_each_alone_would(attention, feeding, make_model):
+    settings = {"attention": attention, "input_feeding": feeding, "num_decoder_layers": 2}
+    model = make_model(torch.float64, **settings)
+    source, targets = tokens_of(4, 5), tokens_of(4, 6, seed=1)
+    told = torch.tensor([2, 5, 0, 4])
+    reading = model(source, None, targets, told)
+    valid = torch.arange(6) < told[:, None]
+    reading.hidden[valid].square().sum().backward()
+    together = [
+        parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None
+    ]
+    model.zero_grad()
+    for row, count in enumerate(told.tolist()):
+        if count > 0:
+            alone = model(source[row : row + 1], None, targets[row : row + 1, :count])
+            alone.hidden.square().sum().backward()
+    assert_same(
+        together, [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    )
 
 
 def test_an_empty_source_gives_numbers_and_gradients(variant, make_model):

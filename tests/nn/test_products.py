@@ -65,15 +65,15 @@ def test_columns_of_a_matrix_may_lie_side_by_side(kernel):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_gradient_of_a_weight(kernel, shape, threads):
     rows, size, outputs = shape
-    gradients = torch.randn(rows, 5, outputs)
-    inputs = [torch.randn(size, rows).t() for _ in range(4)]
-    x = torch.stack(inputs, 1).double().flatten(0, 1)
-    expected = gradients[:, :4].double().flatten(0, 1).t() @ x
+    counts = [rows, rows, (rows + 1) // 2, 1]
+    gradients = torch.randn(sum(counts) + 5, outputs)
+    inputs = [torch.randn(size, count).t() for count in counts]
+    expected = gradients[: sum(counts)].double().t() @ torch.cat(inputs).double()
     found = []
     for count in (1, 2, 3):
         threads(count)
         found.append(products.weight_gradient(gradients, inputs, kernel))
-    assert near(found[0], expected, kernel, 4 * rows)
+    assert near(found[0], expected, kernel, sum(counts))
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
 
@@ -83,12 +83,12 @@ def test_a_stepped_linear_takes_it(name, half, monkeypatch):
     monkeypatch.setenv("UNSPOOL_KERNEL", name)
     torch.manual_seed(0)
     weight = (torch.randn(70, 33) / 6).requires_grad_()
-    sums = torch.randn(20, 4, 70).requires_grad_()
+    sums = torch.randn(80, 70).requires_grad_()
     x, out = torch.randn(20, 33).requires_grad_(), torch.randn(70, 33) / 10
 
     def results():
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            linear, given, found = SteppedLinear(weight, sums), x, []
+            linear, given, found = SteppedLinear(weight, sums, [20] * 4), x, []
             for _ in range(3):
                 found.append(linear(given))
                 given = torch.tanh(found[-1] @ out).float()
@@ -116,7 +116,7 @@ def test_a_stepped_linear_takes_it(name, half, monkeypatch):
 
 def test_a_weight_that_has_changed_has_no_gradient_to_give(served):
     weight, x = torch.randn(64, 64).requires_grad_(), torch.randn(20, 64).requires_grad_()
-    found = SteppedLinear(weight, torch.zeros(20, 1, 64))(x).sum()
+    found = SteppedLinear(weight, torch.zeros(20, 64), [20])(x).sum()
     with torch.no_grad():
         weight.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -124,32 +124,35 @@ def test_a_weight_that_has_changed_has_no_gradient_to_give(served):
 
 
 def test_what_is_left_to_torch(served, monkeypatch):
-    weight, sums = torch.randn(64, 64), torch.randn(16, 2, 64)
-    assert products.serving(weight, sums) == served
-    assert products.serving(weight, sums[:15]) is None
-    assert products.serving(weight, sums[:, :, :63]) is None
-    assert products.serving(weight, sums.double()) is None
-    assert products.serving(weight.double(), sums.double()) is None
-    assert products.serving(weight[:0], sums[:, :, :0]) is None
-    assert products.serving(weight.to("meta"), sums) is None
+    weight, sums = torch.randn(64, 64), torch.randn(32, 64)
+    assert products.serving(weight, sums, 16) == served
+    assert products.serving(weight, sums[:15], 15) is None
+    assert products.serving(weight, sums[:, :63], 16) is None
+    assert products.serving(weight, sums.double(), 16) is None
+    assert products.serving(weight.double(), sums.double(), 16) is None
+    assert products.serving(weight[:0], sums[:, :0], 16) is None
+    assert products.serving(weight.to("meta"), sums, 16) is None
     with torch.inference_mode():
         frozen = weight.clone()
-    assert products.serving(frozen, sums) is None
+    assert products.serving(frozen, sums, 16) is None
     with torch.autocast("cpu", torch.float16):
-        assert products.serving(weight, sums) is None
+        assert products.serving(weight, sums, 16) is None
     with torch.autocast("cpu", torch.bfloat16):
-        assert products.serving(weight, sums) == ("amx_bf16" if served == "amx" else None)
+        assert products.serving(weight, sums, 16) == ("amx_bf16" if served == "amx" else None)
     for name in ("portable", "torch"):
         monkeypatch.setenv("UNSPOOL_KERNEL", name)
-        assert products.serving(weight, sums) is None
+        assert products.serving(weight, sums, 16) is None
 
 
 def test_inputs_of_another_shape_are_torch_s_to_judge(served):
-    weight, sums = torch.randn(64, 32).requires_grad_(), torch.randn(20, 2, 64)
+    weight, sums = torch.randn(64, 32).requires_grad_(), torch.randn(40, 64)
     for wrong in ((20, 31), (20, 33), (19, 32), (300, 32)):
         with pytest.raises(RuntimeError, match=r"size|shapes"):
-            SteppedLinear(weight, sums)(torch.randn(*wrong))
+            SteppedLinear(weight, sums, [20, 20])(torch.randn(*wrong))
     row = torch.randn(1, 32)
-    torch.testing.assert_close(SteppedLinear(weight, sums)(row), sums[:, 0] + row @ weight.t())
+    found = SteppedLinear(weight, sums, [20, 20])(row)
+    torch.testing.assert_close(found, sums[:20] + row @ weight.t())
+    d_weight = torch.autograd.grad(found.sum(), weight)[0]
+    torch.testing.assert_close(d_weight, 20 * row.expand(64, -1))
     with pytest.raises(RuntimeError, match=r"size|shapes"):
-        SteppedLinear(torch.randn(512, 32), sums)(torch.randn(20, 32))
+        SteppedLinear(torch.randn(512, 32), sums, [20, 20])(torch.randn(20, 32))

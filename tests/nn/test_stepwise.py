@@ -20,6 +20,10 @@ def plain(weight, sums):
     return lambda x: next(steps) + F.linear(x, weight)
 
 
+def stepped(weight, sums):
+    return SteppedLinear(weight, sums.transpose(0, 1).flatten(0, 1), [len(sums)] * sums.size(1))
+
+
 def chained(linear, x, out):
     """A loop in which each step's input hangs on the step before."""
     found = []
@@ -48,18 +52,18 @@ def assert_same(received, expected, tolerance=1e-12):
 
 
 def test_a_stepped_linear_is_linear_with_its_gradients():
-    assert_same(learnt(SteppedLinear, leaves_of()), learnt(plain, leaves_of()))
+    assert_same(learnt(stepped, leaves_of()), learnt(plain, leaves_of()))
 
 
 def test_a_frozen_weight_stays_so():
     leaves = leaves_of()
     leaves[0].requires_grad_(False)
-    assert_same(learnt(SteppedLinear, leaves), learnt(plain, leaves))
+    assert_same(learnt(stepped, leaves), learnt(plain, leaves))
 
 
 def test_a_bias_serves_all_steps():
     weight, bias, x = drawn(SIZE, FEATURES), drawn(SIZE, seed=1), drawn(B, FEATURES, seed=2)
-    linear = SteppedLinear(weight, bias.expand(B, T, -1))
+    linear = stepped(weight, bias.expand(B, T, -1))
     total = sum(linear(x).square().sum() for _ in range(T))
     expected = T * F.linear(x, weight, bias).square().sum()
     leaves = [weight, bias, x]
@@ -68,14 +72,14 @@ def test_a_bias_serves_all_steps():
 
 def test_gradients_may_be_asked_for_twice():
     weight, sums, x, out = leaves_of()
-    found = chained(SteppedLinear(weight, sums), x, out).sum()
+    found = chained(stepped(weight, sums), x, out).sum()
     once = torch.autograd.grad(found, weight, retain_graph=True)
     assert_same(once, torch.autograd.grad(found, weight))
 
 
 def test_a_loop_may_end_early_and_leave_steps_unused():
     weight, sums, x, _ = leaves_of()
-    linear = SteppedLinear(weight, sums)
+    linear = stepped(weight, sums)
     first, _ = linear(x), linear(2 * x)
     d_weight, d_sums = torch.autograd.grad(first.sum(), [weight, sums])
     assert_same([d_weight], [x.detach().sum(0).expand(SIZE, -1)])
@@ -85,12 +89,26 @@ def test_a_loop_may_end_early_and_leave_steps_unused():
 def test_under_autocast_sums_stay_in_single_precision():
     leaves = leaves_of(torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        found = learnt(SteppedLinear, leaves)
-        halves = SteppedLinear(leaves[0], leaves[1].bfloat16())
+        found = learnt(stepped, leaves)
+        halves = stepped(leaves[0], leaves[1].bfloat16())
         assert halves(leaves[2]).dtype == torch.float32
     assert all(each.dtype == torch.float32 for each in found)
     for one, other in zip(found, learnt(plain, leaves), strict=True):
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.05 * float(other.abs().max()))
+
+
+def test_each_step_may_have_fewer_rows():
+    counts = [4, 4, 2, 1]
+    weight, sums, x = drawn(SIZE, FEATURES), drawn(sum(counts), SIZE, seed=1), drawn(4, FEATURES)
+    linear = SteppedLinear(weight, sums, counts)
+    found = [linear(x[:count] * (step + 1)) for step, count in enumerate(counts)]
+    inputs = torch.cat([x[:count] * (step + 1) for step, count in enumerate(counts)])
+    expected = sums + F.linear(inputs, weight)
+    leaves = [weight, sums, x]
+    assert_same(
+        [torch.cat(found), *torch.autograd.grad(torch.cat(found).square().sum(), leaves)],
+        [expected, *torch.autograd.grad(expected.square().sum(), leaves)],
+    )
 
 
 CELLS = {"rnn": ("rnn_tanh", 1), "lstm": ("lstm", 4), "gru": ("gru", 3)}
@@ -105,8 +123,8 @@ def test_a_stepped_layer_is_the_twin_s(cell):
     x = drawn(B, T, FEATURES, seed=8)
     layer = SteppedLayer(
         cell,
-        SteppedLinear(weights.weight_ih, weights.bias_ih.expand(B, T, -1)),
-        SteppedLinear(weights.weight_hh, weights.bias_hh.expand(B, T, -1)),
+        stepped(weights.weight_ih, weights.bias_ih.expand(B, T, -1)),
+        stepped(weights.weight_hh, weights.bias_hh.expand(B, T, -1)),
     )
     results = []
     for advance in (layer, lambda x, state: reference.CELLS[name](x, state, weights)):

@@ -2,9 +2,11 @@
 
 Shapes: ``B`` sentences, ``K`` hypotheses of each, ``N = B·K``; ``T`` steps of the target, ``S`` of
 the source, ``E`` size of the target's embedding, ``H`` hidden size, ``M`` size of a step of the
-source, ``P`` size of what the output layer reads.
+source, ``P`` size of what the output layer reads; ``R`` valid steps of all targets.
 """
 
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -17,6 +19,7 @@ from unspool.models.memory import DecoderState, Memory
 from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.nn.attention import AdditiveAttention, Attention, MultiplicativeAttention
 from unspool.nn.dropout import Dropout, LockedDropout, drop_recurrent_weights
+from unspool.nn.packing import Packing
 from unspool.nn.stepwise import SteppedLayer, SteppedLinear
 
 _ATTENTIONS = {"additive": AdditiveAttention, "multiplicative": MultiplicativeAttention}
@@ -32,7 +35,8 @@ class TargetReading(NamedTuple):
     attention : (N, T, S) tensor, optional
         With attention, how much of each step of the source was seen at each.
     state : DecoderState
-        To go on from. Where targets are of unequal lengths, of no use.
+        To go on from, after each target's own end. Where a target has no step, its attention is
+        of no use.
     """
 
     hidden: Tensor
@@ -110,8 +114,7 @@ class Decoder(nn.Module):
             Embedded tokens.
         state : DecoderState
         lengths : (N,) int64 tensor, optional
-            All ``T`` when not given. Without input feeding it saves work; it changes nothing before
-            a target's end.
+            All ``T`` when not given. It saves work; it changes nothing before a target's end.
 
         Returns
         -------
@@ -119,7 +122,7 @@ class Decoder(nn.Module):
         """
         x = self.before(x)
         if self.settings.input_feeding:
-            reading = self._by_step(x, state)
+            reading = self._by_step(x, state, lengths)
         else:
             reading = self._at_once(x, state, lengths)
         return reading._replace(hidden=self.after(reading.hidden))
@@ -143,7 +146,7 @@ class Decoder(nn.Module):
         hidden = self.readout(x)
         if contexts is not None:
             hidden = torch.tanh(hidden + contexts)
-        last = None if weights is None else weights[:, -1]
+        last = None if weights is None else _at_the_end(weights, lengths)
         return TargetReading(hidden, weights, DecoderState(state.memory, tuple(layers), None, last))
 
     def _weigh(self, queries: Tensor, memory: Memory) -> Tensor:
@@ -156,29 +159,45 @@ class Decoder(nn.Module):
 
     # --- step by step ------------------------------------------------------------------------
 
-    def _by_step(self, x: Tensor, state: DecoderState) -> TargetReading:
-        layers, seen = list(state.layers), state.seen
-        assert seen is not None
-        stepped = self._stepped_layers(x)
-        query, readout = self._stepped_query(x), _stepped(self.readout, x)
-        masks = self._masks(x)
-        attended, found = [], []
-        for step in range(x.size(1)):
-            h = seen
-            for number, layer in enumerate(stepped):
-                if number > 0 and masks:
-                    h = h * masks[number - 1][:, step]
-                layers[number] = layer(h, layers[number])
-                h = layers[number][0]
-            weights = self._weigh(query(h)[:, None] if query else h[:, None], state.memory)
-            seen = torch.tanh(readout(h) + _look(weights, state.memory).squeeze(1))
-            attended.append(weights)
-            found.append(seen)
-        after = DecoderState(state.memory, tuple(layers), seen, weights.squeeze(1))
-        return TargetReading(torch.stack(found, 1), torch.cat(attended, 1), after)
+    def _by_step(self, x: Tensor, state: DecoderState, lengths: Tensor | None) -> TargetReading:
+        if len(x) > len(state.memory.padding):
+            lengths = None  # hypotheses of a sentence stay together
+        packing = Packing(len(x), x.size(1), lengths)
+        advance = self._stepping(x, packing)
+        path = [_begun(state, packing)]
+        for step, count in enumerate(packing.counts):
+            path.append(advance(step, path[-1].first(count)))
+        hidden, attention = (
+            packing.unpack(torch.cat([start[:0], *steps]))
+            for start, *steps in zip(*map(_answers, path), strict=True)
+        )
+        return TargetReading(hidden, attention, _ended(path, packing, state.memory))
 
-    def _stepped_layers(self, x: Tensor) -> list[SteppedLayer]:
-        """The layers, the first of which has done its products with the tokens."""
+    def _stepping(self, x: Tensor, packing: Packing) -> Callable[[int, DecoderState], DecoderState]:
+        """A step of all parts, which have done their products with the tokens."""
+        packed, counts = packing.pack(x), packing.counts
+        stepped = self._stepped_layers(packed, counts)
+        readout = _stepped(self.readout, packed, counts)
+        query = None
+        if isinstance(self.attention, AdditiveAttention):
+            query = _stepped(self.attention.query, packed, counts)
+        masks = [packing.pack(mask).split_with_sizes(counts) for mask in self._masks(x)]
+
+        def advance(step: int, state: DecoderState) -> DecoderState:
+            layers, (h, _) = [], _answers(state)
+            for number, (layer, before) in enumerate(zip(stepped, state.layers, strict=True)):
+                if number > 0 and masks:
+                    h = h * masks[number - 1][step]
+                layers.append(layer(h, before))
+                h = layers[number][0]
+            weights = self._weigh((query(h) if query else h)[:, None], state.memory)
+            seen = torch.tanh(readout(h) + _look(weights, state.memory).squeeze(1))
+            return DecoderState(state.memory, tuple(layers), seen, weights.squeeze(1))
+
+        return advance
+
+    def _stepped_layers(self, x: Tensor, counts: list[int]) -> list[SteppedLayer]:
+        """The layers, the first of which has done its products with the tokens ``(R, E)``."""
         made = []
         share = self.settings.dropout.weights if self.training else 0.0
         for number, layer in enumerate(self.layers):
@@ -187,18 +206,19 @@ class Decoder(nn.Module):
                 weights |= drop_recurrent_weights(layer, share)  # type: ignore[arg-type]
             input, bias = weights["weight_ih_l0"], weights["bias_ih_l0"]
             if number == 0:
-                known, input = torch.tensor_split(input, (x.size(2),), 1)
+                known, input = torch.tensor_split(input, (x.size(1),), 1)
                 sums = F.linear(x, known, bias)
             else:
-                sums = _expanded(bias, x)
-            recurrent = SteppedLinear(weights["weight_hh_l0"], _expanded(weights["bias_hh_l0"], x))
-            made.append(SteppedLayer(self.settings.cell, SteppedLinear(input, sums), recurrent))
+                sums = bias.expand(len(x), -1)
+            recurrent = weights["bias_hh_l0"].expand(len(x), -1)
+            made.append(
+                SteppedLayer(
+                    self.settings.cell,
+                    SteppedLinear(input, sums, counts),
+                    SteppedLinear(weights["weight_hh_l0"], recurrent, counts),
+                )
+            )
         return made
-
-    def _stepped_query(self, x: Tensor) -> SteppedLinear | None:
-        if isinstance(self.attention, AdditiveAttention):
-            return _stepped(self.attention.query, x)
-        return None
 
     def _masks(self, x: Tensor) -> list[Tensor]:
         """What each layer's outputs are multiplied by on the way to the next, ``(N, T, H)``."""
@@ -206,6 +226,44 @@ class Decoder(nn.Module):
             return []
         ones = x.new_ones(*x.shape[:2], self.settings.hidden_size)
         return [self.between(ones) for _ in self.layers[1:]]
+
+
+def _at_the_end(steps: Tensor, lengths: Tensor | None) -> Tensor:
+    """The last valid one of the steps ``(N, T, ·)`` of each target."""
+    if lengths is None:
+        return steps[:, -1]
+    return steps[torch.arange(len(steps), device=steps.device), lengths.clamp(min=1) - 1]
+
+
+def _begun(state: DecoderState, packing: Packing) -> DecoderState:
+    """The state before the first step, the longest target first, which has looked nowhere yet."""
+    if state.attention is None:
+        padding = state.memory.padding
+        nowhere = padding.new_zeros(state.hypotheses, padding.size(1), dtype=torch.float32)
+        state = state._replace(attention=nowhere)
+    return state if packing.order is None else state.changed(packing.in_order)
+
+
+def _ended(path: Sequence[DecoderState], packing: Packing, memory: Memory) -> DecoderState:
+    """Bring together what became of each target: the state after its own last step."""
+    parts = [
+        [part[count:] for part in (*_answers(past), *chain(*past.layers))]
+        for past, count in zip(path, [*packing.counts, 0], strict=True)
+        if count < past.hypotheses
+    ]
+    seen, attention, *members = (
+        packing.as_given(torch.cat(part[::-1])) for part in zip(*parts, strict=True)
+    )
+    size = len(path[0].layers[0])
+    layers = tuple(tuple(members[i : i + size]) for i in range(0, len(members), size))
+    return DecoderState(memory, layers, seen, attention)
+
+
+def _answers(state: DecoderState) -> tuple[Tensor, Tensor]:
+    """What was seen last, ``(N, P)``, and where, ``(N, S)``."""
+    assert state.seen is not None
+    assert state.attention is not None
+    return state.seen, state.attention
 
 
 def _look(weights: Tensor, memory: Memory) -> Tensor:
@@ -216,10 +274,6 @@ def _look(weights: Tensor, memory: Memory) -> Tensor:
     return contexts.view(*weights.shape[:2], -1)
 
 
-def _stepped(linear: nn.Module, x: Tensor) -> SteppedLinear:
-    return SteppedLinear(linear.weight, _expanded(linear.bias, x))  # type: ignore[arg-type]
-
-
-def _expanded(bias: Tensor, x: Tensor) -> Tensor:
-    """A bias for each step of a batch, ``(N, T, ·)``."""
-    return bias.expand(*x.shape[:2], -1)
+def _stepped(linear: nn.Module, x: Tensor, counts: list[int]) -> SteppedLinear:
+    sums = linear.bias.expand(len(x), -1)  # type: ignore[operator]
+    return SteppedLinear(linear.weight, sums, counts)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ Shapes: ``B`` sentences, ``K`` hypotheses of each, ``N = B·K`` of them, the hyp
 side by side; ``S`` steps of the source, ``A`` size of a key, ``P`` of a value, ``H`` hidden size.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -38,12 +39,16 @@ class Memory(NamedTuple):
 
     def select(self, rows: Tensor) -> "Memory":
         """Return some sentences, ``(B',)``, in the order in which they are named."""
+        return self.changed(lambda part: part.index_select(0, rows))
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> "Memory":
+        """Return what a function makes of every part, whose first dimension are the sentences."""
         return Memory(
-            self.sentence[rows],
-            _selected(self.start, rows),
-            self.padding[rows],
-            None if self.keys is None else self.keys[rows],
-            None if self.values is None else self.values[rows],
+            change(self.sentence),
+            _changed(self.start, change),
+            change(self.padding),
+            None if self.keys is None else change(self.keys),
+            None if self.values is None else change(self.values),
         )
 
 
@@ -93,11 +98,24 @@ class DecoderState(NamedTuple):
         if len(rows) < len(memory.padding):
             memory = memory.select(rows[:, 0] // each)
         rows = rows.flatten()
+        return self._replace(memory=memory)._changed(lambda part: part.index_select(0, rows))
+
+    def first(self, count: int) -> "DecoderState":
+        """Return the first hypotheses: all of them, or of one a sentence."""
+        if count == self.hypotheses:
+            return self
+        return self.changed(lambda part: part[:count])
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> "DecoderState":
+        """Return what a function makes of every part, of one hypothesis a sentence."""
+        return self._replace(memory=self.memory.changed(change))._changed(change)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "DecoderState":
         return DecoderState(
-            memory,
-            _selected(self.layers, rows),
-            None if self.seen is None else self.seen[rows],
-            None if self.attention is None else self.attention[rows],
+            self.memory,
+            _changed(self.layers, change),
+            None if self.seen is None else change(self.seen),
+            None if self.attention is None else change(self.attention),
         )
 
     def repeat(self, count: int) -> "DecoderState":
@@ -107,9 +125,14 @@ class DecoderState(NamedTuple):
         return self.select(rows.repeat_interleave(count).view(sentences, -1))
 
     @property
+    def hypotheses(self) -> int:
+        """``N``."""
+        return len(self.layers[0][0])
+
+    @property
     def _each(self) -> int:
         """``K``."""
-        return len(self.layers[0][0]) // len(self.memory.padding)
+        return self.hypotheses // len(self.memory.padding)
 
 
 def attention_of(state: DecoderState) -> Tensor:
@@ -118,5 +141,7 @@ def attention_of(state: DecoderState) -> Tensor:
     return state.attention
 
 
-def _selected(layers: tuple[LayerState, ...], rows: Tensor) -> tuple[LayerState, ...]:
-    return tuple(tuple(member[rows] for member in layer) for layer in layers)
+def _changed(
+    layers: tuple[LayerState, ...], change: Callable[[Tensor], Tensor]
+) -> tuple[LayerState, ...]:
+    return tuple(tuple(change(member) for member in layer) for layer in layers)

@@ -48,7 +48,7 @@ def draw_kept(shape: tuple[int, ...], p: float, device: torch.device) -> Tensor:
 
 
 def _random_words(key: Tensor, count: int) -> Tensor:
-    """Words of 64 bits: SplitMix64 as ``csrc/level/chances.h`` has it, in numbers that have a sign."""
+    """Words of 64 bits by SplitMix64, as ``csrc/level/chances.h``, in numbers that have a sign."""
     steps = torch.arange(1, count + 1, device=key.device)
     z: Tensor = key + steps * (0x9E3779B97F4A7C15 - 2**64)
     z = (z ^ _shifted(z, 30)) * (0xBF58476D1CE4E5B9 - 2**64)

@@ -21,17 +21,19 @@ _LEAST_ROWS = 16  # the height of AMX's tiles; with fewer the weights are worth 
 _WIDTH = 16  # of a vector
 
 
-def serving(weight: Tensor, sums: Tensor) -> str | None:
+def serving(weight: Tensor, sums: Tensor, rows: int) -> str | None:
     """Name the kernel for products with a weight that are added to sums; None where torch's serve.
 
     Parameters
     ----------
     weight : (M, K) tensor
-    sums : (N, T, M) tensor
+    sums : (R, M) tensor
+    rows : int
+        Of them that a product has, at most.
     """
-    if len(sums) < _LEAST_ROWS or weight.numel() == 0 or weight.dim() != 2 or weight.is_inference():
+    if rows < _LEAST_ROWS or weight.numel() == 0 or weight.dim() != 2 or weight.is_inference():
         return None
-    if sums.shape[2:] != weight.shape[:1] or not levels.is_direct():
+    if sums.shape[1:] != weight.shape[:1] or not levels.is_direct():
         return None
     if not all(each.is_cpu and each.dtype is torch.float32 for each in (weight, sums)):
         return None
@@ -101,8 +103,9 @@ def weight_gradient(gradients: Tensor, inputs: Sequence[Tensor], kernel: str) ->
 
     Parameters
     ----------
-    gradients : (N, T, M) tensor
-        Of the outputs; steps from ``len(inputs)`` on are left out.
+    gradients : (R, M) tensor
+        Of the outputs, one step's rows after another's; those of steps that have no input here are
+        left out.
     inputs : sequence of (N, K) tensors
         Of each step.
     kernel : str
@@ -110,17 +113,17 @@ def weight_gradient(gradients: Tensor, inputs: Sequence[Tensor], kernel: str) ->
     """
     from unspool import _native
 
-    rows, _, outputs = gradients.shape
-    size = inputs[0].size(1)
-    if outputs % _WIDTH or gradients.stride(2) != 1:
+    outputs, size = gradients.size(1), inputs[0].size(1)
+    if outputs % _WIDTH or gradients.stride(1) != 1:
         gradients = torch.nn.functional.pad(gradients, (0, -outputs % _WIDTH)).contiguous()
-    found = gradients.new_empty(gradients.size(2), size)
+    found = gradients.new_empty(gradients.size(1), size)
     inputs = [each.contiguous() for each in inputs]
     _native.weight_gradient(
         kernel,
-        (rows, gradients.size(2), size),
-        (gradients.data_ptr(), gradients.stride(0), gradients.stride(1)),
+        (gradients.size(1), size),
+        _rows(gradients),
         [each.data_ptr() for each in inputs],
+        [len(each) for each in inputs],
         found.data_ptr(),
         torch.get_num_threads(),
     )

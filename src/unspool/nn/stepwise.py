@@ -3,9 +3,11 @@
 The matrix products of such a loop are small and many. What can be done for all steps at once is
 taken out of it: the products with what is known beforehand, and the gradients of the weights.
 
-Shapes: ``B`` batch, ``T`` steps, ``F`` features, ``G`` gates × H, ``H`` hidden size.
+Shapes: ``B`` batch at a step, which may be smaller from step to step, ``R`` rows of all steps,
+``F`` features, ``G`` gates × H, ``H`` hidden size.
 """
 
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -29,20 +31,26 @@ class SteppedLinear:
     ----------
     weight : (G, F) tensor
         ``W``.
-    sums : (B, T, G) tensor
-        What to add to: a bias, expanded, or the products of inputs that are known already.
+    sums : (R, G) tensor
+        What to add to, one step's rows after another's: a bias, expanded, or the products of inputs
+        that are known already.
+    rows : sequence of int
+        How many each step has.
 
     Examples
     --------
-    >>> linear = SteppedLinear(torch.full((1, 2), 10.0), torch.tensor([[[1.0], [2.0]]]))
-    >>> linear(torch.ones(1, 2)), linear(torch.zeros(1, 2))
-    (tensor([[21.]]), tensor([[2.]]))
+    >>> sums = torch.tensor([[1.0], [2.0], [3.0]])
+    >>> linear = SteppedLinear(torch.full((1, 2), 10.0), sums, [2, 1])
+    >>> linear(torch.ones(2, 2)), linear(torch.zeros(1, 2))
+    (tensor([[21.],
+            [22.]]), tensor([[3.]]))
     """
 
-    def __init__(self, weight: Tensor, sums: Tensor) -> None:
+    def __init__(self, weight: Tensor, sums: Tensor, rows: Sequence[int]) -> None:
         self._learns = weight.requires_grad and torch.is_grad_enabled()
         sums = sums.to(torch.promote_types(sums.dtype, torch.float32))
-        kernel = products.serving(weight, sums) if torch.is_grad_enabled() else None
+        most = max(rows, default=0)
+        kernel = products.serving(weight, sums, most) if torch.is_grad_enabled() else None
         product = _TorchProduct if kernel is None else partial(_NativeProduct, kernel=kernel)
         self._product = product(weight)
         self._inputs: list[Tensor] = []
@@ -50,14 +58,15 @@ class SteppedLinear:
         tapped: Tensor = _Tap.apply(  # type: ignore[no-untyped-call]
             sums, weight, self._inputs, self._product
         )
-        self._sums = tapped.unbind(1)
+        self._sums = tapped.split_with_sizes(list(rows))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the next step's sum, ``(B, G)``, given its ``x``, ``(B, F)``."""
         x = x.to(self._product.dtype)
+        sums = self._sums[self._done]
         if self._learns:
-            self._inputs.append(x.detach())
-        total = self._product(x, self._sums[self._done])
+            self._inputs.append(x.detach().expand(len(sums), -1))
+        total = self._product(x, sums)
         self._done += 1
         return total
 
@@ -76,9 +85,8 @@ class _TorchProduct:
         return added + x @ self._weight
 
     def weight_gradient(self, d_sums: Tensor, inputs: list[Tensor]) -> Tensor:
-        x = torch.stack(inputs, 1)  # (B, as many steps as were taken, F)
-        taken = d_sums[:, : x.size(1)].flatten(0, 1).to(x.dtype)
-        return taken.t() @ x.flatten(0, 1)
+        x = torch.cat(inputs)  # of as many steps as were taken
+        return d_sums[: len(x)].to(x.dtype).t() @ x
 
 
 class _NativeProduct:
@@ -113,8 +121,8 @@ class _NativeProduct:
         return PackedMatrix(self._weight, False, self._kernel)
 
     def weight_gradient(self, d_sums: Tensor, inputs: list[Tensor]) -> Tensor:
-        rows, size = len(d_sums), self._weight.size(1)
-        if not all(products.is_readable(x, rows, size) for x in inputs):
+        size = self._weight.size(1)
+        if not all(products.is_readable(x, len(x), size) for x in inputs):
             return self._by_torch.weight_gradient(d_sums, inputs)
         return products.weight_gradient(d_sums, inputs, self._kernel)
 
@@ -174,8 +182,8 @@ class SteppedLayer:
 
     Examples
     --------
-    >>> product = SteppedLinear(torch.zeros(2, 2), torch.zeros(1, 1, 2))
-    >>> SteppedLayer("rnn", product, SteppedLinear(torch.eye(2), torch.zeros(1, 1, 2)))(
+    >>> product = SteppedLinear(torch.zeros(2, 2), torch.zeros(1, 2), [1])
+    >>> SteppedLayer("rnn", product, SteppedLinear(torch.eye(2), torch.zeros(1, 2), [1]))(
     ...     torch.ones(1, 2), (torch.ones(1, 2),)
     ... )
     (tensor([[0.7616, 0.7616]]),)
