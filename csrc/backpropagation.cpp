@@ -1,5 +1,7 @@
 // Back-propagation through a stack.
 #include <algorithm>
+#include <atomic>
+#include <vector>
 
 #include "arena.h"
 #include "dealing.h"
@@ -37,167 +39,255 @@ struct Steps {
     }
 };
 
-}  // namespace
+// Back-propagation through a stack, layer after layer, as all members of a team do it. In a layer
+// the gradients of the gates come first, for which a member waits for no other. The gradients of
+// the weights are sums over all of them, in one order whoever is ready first; those of the input
+// are taken in pieces by whoever has nothing else to do.
+class Backpropagation {
+  public:
+    Backpropagation(const Kernels& kernels, const Arguments& a, const Gradients& g, Arena& arena)
+        : kernels_(kernels),
+          a_(a),
+          g_(g),
+          stack_(a.stack),
+          units_(padded(stack_.H, kernels.width) / kernels.width),
+          divides_(divides_units(kernels, stack_, a.threads, Pass::backward)),
+          parts_(deal(a, a.threads)),
+          whole_(deal(a, 1)),
+          saved_(kernels, stack_, a.mask != nullptr, a.workspace),
+          passing_(stack_, &arena),
+          recurred_(stack_.L),
+          taken_(stack_.L * parts_.size()) {
+        make_room_for_panels(arena);
+        make_room_for_gradients(arena);
+        make_room_for_scratch(arena);
+        list_steps(arena);
+    }
 
-void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
-    const Lease lease;
-    Arena& arena = lease.arena;
-    const Stack& stack = a.stack;
-    const int64_t B = stack.B, T = stack.T, H = stack.H;
-    const int64_t units = padded(H, kernels.width) / kernels.width;
-    const bool divides = divides_units(kernels, stack, a.threads, Pass::backward);
-    const Dealt parts = deal(a, a.threads);
-    const Dealt whole = deal(a, 1);
-    const Workspace saved(kernels, stack, a.mask != nullptr, a.workspace);
-    auto output_of = [&](int layer) {
-        return constant(layer == stack.L - 1 ? a.output : saved.output(layer));
-    };
-    auto input_of = [&](int layer) {
-        if (layer == 0) return a.input;
-        return a.mask ? constant(saved.dropped(layer - 1)) : output_of(layer - 1);
-    };
-    auto wants_input_gradient = [&](int layer) { return layer > 0 || bool(g.d_input); };
+    void run() {
+        as_team(divides_ ? a_.threads : parts_.threads, [&](int member, int members) {
+            for (int layer = stack_.L - 1; layer >= 0; --layer) {
+                pack(layer, part_of(units_, member, members));
+                wait_for_all();
+                recur(layer, member, members);
+                if (member < parts_.size())  // has one of its own, which is ready
+                    while (recurred_[layer] < parts_.size() && take_piece(layer, member, member))
+                        continue;
+                wait_for_all();
+                form_weight_gradients(layer, member, members);
+                for (int part = 0; part < parts_.size(); ++part)
+                    while (take_piece(layer, member, member + part)) continue;
+                wait_for_all();
+            }
+        });
+    }
+
+  private:
+    // ------------------------------------------------------------------ memory
 
     // Packed weights of each direction, which have their place layer after layer.
     struct Packed {
         float *state, *input;
     };
-    std::vector<Packed> packed;
-    for (int direction = 0; direction < stack.D; ++direction) {
-        int64_t size = 0;
-        for (int layer = 0; layer < stack.L; ++layer)
-            if (wants_input_gradient(layer))
-                size = std::max(size,
-                                kernels.gradient_panels(stack.cell, stack.inputs(layer), H));
-        packed.push_back(
-            {arena.floats(kernels.gradient_panels(stack.cell, H, H)), arena.floats(size)});
-    }
-    auto pack_layer = [&](int layer) {
-        parallel(parts.threads, [&](int part) {
-            const Range range = part_of(units, part, parts.threads);
-            for (int direction = 0; direction < stack.D; ++direction) {
-                const Weights& weights = a.weights[layer * stack.D + direction];
-                kernels.pack_gradient(stack.cell, Side::state, weights.weight_hh, H, H,
-                                      range.begin, range.end, packed[direction].state);
+
+    void make_room_for_panels(Arena& arena) {
+        for (int direction = 0; direction < stack_.D; ++direction) {
+            int64_t size = 0;
+            for (int layer = 0; layer < stack_.L; ++layer)
                 if (wants_input_gradient(layer))
-                    kernels.pack_gradient(stack.cell, Side::input, weights.weight_ih,
-                                          stack.inputs(layer), H, range.begin, range.end,
-                                          packed[direction].input);
-            }
-        });
-    };
-
-    // Gradients of the gates, where what was saved may not make room for them, and those between the
-    // layers, of the layer at hand.
-    const bool in_place = g.overwrites && saved_of(stack.cell) > 0;
-    const int64_t row = slots_of(stack.cell) * units * kernels.width;
-    std::vector<Rows<float>> apart;
-    for (int direction = 0; direction < stack.D && !in_place; ++direction)
-        apart.push_back({arena.floats(B * T * row), row, B * row});
-    auto d_gates_of = [&](int layer, int direction) {
-        return in_place ? saved.saved(layer * stack.D + direction) : apart[direction];
-    };
-    const Passing passing(stack, &arena);
-    float* const zeros = arena.floats(H);
-    std::fill(zeros, zeros + H, 0.0f);
-
-    const int64_t widest = std::max(stack.inputs(0), stack.inputs(1));
-    const int64_t scratch_size =
-        std::max(kernels.backward_scratch(stack.cell, H, divides ? B : parts.largest()),
-                 kernels.input_gradient_scratch(stack.cell, widest, H));
-    const int64_t sum_scratch_size =
-        kernels.weight_gradient_scratch(stack.cell, widest, units / parts.threads + 1);
-    std::vector<float*> scratch, sum_scratch;
-    for (int i = 0; i < (divides ? a.threads : parts.size()); ++i)
-        scratch.push_back(arena.floats(scratch_size));
-    float* const shared =
-        divides ? arena.floats(kernels.shared_size(stack.cell, widest, H, B)) : nullptr;
-    for (int part = 0; part < parts.threads; ++part)
-        sum_scratch.push_back(arena.floats(sum_scratch_size));
-
-    for (int layer = stack.L - 1; layer >= 0; --layer) {
-        const bool last = layer == stack.L - 1;
-        const Rows<const float> d_output = last ? g.d_output : constant(passing.output(layer));
-        const Rows<float> d_input = layer == 0 ? g.d_input : passing.output(layer - 1);
-        pack_layer(layer);
-
-        auto run = [&](const Sequences& sequences, int direction, float* memory,
-                       const Division& division) {
-            const int k = layer * stack.D + direction;
-            Backward job{};
-            job.cell = stack.cell;
-            job.H = H;
-            job.reverse = direction == 1;
-            job.units = division;
-            job.sequences = sequences;
-            job.panels = packed[direction].state;
-            job.d_output = shifted(d_output, direction * H);
-            job.d_h_n = advanced(g.d_h_n, k * B * H);
-            job.d_c_n = advanced(g.d_c_n, k * B * H);
-            job.output = shifted(output_of(layer), direction * H);
-            job.h0 = advanced(a.h0, k * B * H);
-            job.c0 = advanced(a.c0, k * B * H);
-            job.saved = constant(saved.saved(k));
-            job.d_gates = d_gates_of(layer, direction);
-            job.d_h0 = advanced(g.d_h0, k * B * H);
-            job.d_c0 = advanced(g.d_c0, k * B * H);
-            job.scratch = memory;
-            kernels.backward(job);
-        };
-        if (divides)
-            as_team(a.threads, [&](int member, int members) {
-                for (int direction = 0; direction < stack.D; ++direction) {
-                    run(whole.parts[0], direction, scratch[member],
-                        division_of(units, kernels.in_tiles ? 1 : 4, member, members, shared));
-                    wait_for_all();  // for `shared`
-                }
-            });
-        parallel(parts.size(), [&](int part) {
-            for (int direction = 0; direction < stack.D; ++direction) {
-                if (!divides) run(parts.parts[part], direction, scratch[part], {});
-                if (!wants_input_gradient(layer)) continue;
-                InputGradient input{};
-                input.cell = stack.cell;
-                input.K = stack.inputs(layer);
-                input.H = H;
-                input.steps = T;
-                input.sequences = parts.parts[part];
-                input.panels = packed[direction].input;
-                input.d_gates = constant(d_gates_of(layer, direction));
-                input.d_input = d_input;
-                input.add = direction > 0;
-                input.pad = layer == 0;
-                if (layer > 0 && direction == stack.D - 1) input.mask = mask_of(a, layer - 1);
-                input.scale = a.scale;
-                input.scratch = scratch[part];
-                kernels.input_gradient(input);
-            }
-        });
-
-        for (int direction = 0; direction < stack.D; ++direction) {
-            const int k = layer * stack.D + direction;
-            const WeightGradients& d = g.d_weights[k];
-            if (!d.weight_ih && !d.weight_hh && !d.bias_ih && !d.bias_hh) continue;
-            const Steps steps(a, parts.steps, direction == 1,
-                              constant(d_gates_of(layer, direction)), input_of(layer),
-                              shifted(output_of(layer), direction * H), advanced(a.h0, k * B * H),
-                              zeros);
-            parallel(parts.threads, [&](int part) {
-                const Range range = part_of(units, part, parts.threads);
-                WeightGradient job{};
-                job.cell = stack.cell;
-                job.H = H;
-                job.begin = range.begin;
-                job.end = range.end;
-                job.count = parts.steps;
-                job.d_gates = steps.d_gates.data();
-                job.input = {stack.inputs(layer), steps.input.data(), d.weight_ih, d.bias_ih};
-                job.state = {H, steps.before.data(), d.weight_hh, d.bias_hh};
-                job.scratch = sum_scratch[part];
-                kernels.weight_gradient(job);
-            });
+                    size = std::max(
+                        size, kernels_.gradient_panels(stack_.cell, stack_.inputs(layer), stack_.H));
+            packed_.push_back(
+                {arena.floats(kernels_.gradient_panels(stack_.cell, stack_.H, stack_.H)),
+                 arena.floats(size)});
         }
     }
+
+    // Of the gates at the layer at hand, where what was saved may not make room for them.
+    void make_room_for_gradients(Arena& arena) {
+        if (g_.overwrites && saved_of(stack_.cell) > 0) return;
+        const int64_t row = slots_of(stack_.cell) * units_ * kernels_.width;
+        for (int direction = 0; direction < stack_.D; ++direction)
+            apart_.push_back({arena.floats(stack_.B * stack_.T * row), row, stack_.B * row});
+    }
+
+    void make_room_for_scratch(Arena& arena) {
+        const int64_t widest = std::max(stack_.inputs(0), stack_.inputs(1));
+        const int64_t size = std::max(
+            kernels_.backward_scratch(stack_.cell, stack_.H, divides_ ? stack_.B : parts_.largest()),
+            kernels_.input_gradient_scratch(stack_.cell, widest, stack_.H));
+        const int64_t sums = kernels_.weight_gradient_scratch(stack_.cell, widest,
+                                                              units_ / parts_.threads + 1);
+        for (int i = 0; i < std::max(divides_ ? a_.threads : 1, parts_.threads); ++i) {
+            scratch_.push_back(arena.floats(size));
+            sum_scratch_.push_back(arena.floats(sums));
+        }
+        if (divides_)
+            shared_ = arena.floats(kernels_.shared_size(stack_.cell, widest, stack_.H, stack_.B));
+    }
+
+    void list_steps(Arena& arena) {
+        float* const zeros = arena.floats(stack_.H);
+        std::fill(zeros, zeros + stack_.H, 0.0f);
+        for (int k = 0; k < stack_.L * stack_.D; ++k) {
+            const int layer = k / stack_.D, direction = k % stack_.D;
+            steps_.emplace_back(a_, parts_.steps, direction == 1, constant(d_gates_of(k)),
+                                input_of(layer), shifted(output_of(layer), direction * stack_.H),
+                                advanced(a_.h0, k * stack_.B * stack_.H), zeros);
+        }
+    }
+
+    bool wants_input_gradient(int layer) const { return layer > 0 || bool(g_.d_input); }
+    Rows<float> d_gates_of(int k) const {
+        return apart_.empty() ? saved_.saved(k) : apart_[k % stack_.D];
+    }
+    Rows<const float> output_of(int layer) const {
+        return constant(layer == stack_.L - 1 ? a_.output : saved_.output(layer));
+    }
+    Rows<const float> input_of(int layer) const {
+        if (layer == 0) return a_.input;
+        return a_.mask ? constant(saved_.dropped(layer - 1)) : output_of(layer - 1);
+    }
+
+    // ------------------------------------------------------------------ a layer
+
+    void pack(int layer, const Range& units) const {
+        for (int direction = 0; direction < stack_.D; ++direction) {
+            const Weights& weights = a_.weights[layer * stack_.D + direction];
+            kernels_.pack_gradient(stack_.cell, Side::state, weights.weight_hh, stack_.H, stack_.H,
+                                   units.begin, units.end, packed_[direction].state);
+            if (wants_input_gradient(layer))
+                kernels_.pack_gradient(stack_.cell, Side::input, weights.weight_ih,
+                                       stack_.inputs(layer), stack_.H, units.begin, units.end,
+                                       packed_[direction].input);
+        }
+    }
+
+    // Forms the gradients of the gates: of this member's sequences, or of its units.
+    void recur(int layer, int member, int members) {
+        for (int direction = 0; direction < stack_.D && divides_; ++direction) {
+            recur(layer, direction, whole_.parts[0], scratch_[member],
+                  division_of(units_, kernels_.in_tiles ? 1 : 4, member, members, shared_));
+            wait_for_all();  // for `shared_`
+        }
+        for (int part = member; part < parts_.size(); part += members) {
+            for (int direction = 0; direction < stack_.D && !divides_; ++direction)
+                recur(layer, direction, parts_.parts[part], scratch_[member], {});
+            ++recurred_[layer];
+        }
+    }
+
+    void recur(int layer, int direction, const Sequences& sequences, float* scratch,
+               const Division& division) const {
+        const int k = layer * stack_.D + direction;
+        const int64_t H = stack_.H, states = k * stack_.B * H;
+        const bool last = layer == stack_.L - 1;
+        Backward job{};
+        job.cell = stack_.cell;
+        job.H = H;
+        job.reverse = direction == 1;
+        job.units = division;
+        job.sequences = sequences;
+        job.panels = packed_[direction].state;
+        job.d_output = shifted(last ? g_.d_output : constant(passing_.output(layer)), direction * H);
+        job.d_h_n = advanced(g_.d_h_n, states);
+        job.d_c_n = advanced(g_.d_c_n, states);
+        job.output = shifted(output_of(layer), direction * H);
+        job.h0 = advanced(a_.h0, states);
+        job.c0 = advanced(a_.c0, states);
+        job.saved = constant(saved_.saved(k));
+        job.d_gates = d_gates_of(k);
+        job.d_h0 = advanced(g_.d_h0, states);
+        job.d_c0 = advanced(g_.d_c0, states);
+        job.scratch = scratch;
+        kernels_.backward(job);
+    }
+
+    void form_weight_gradients(int layer, int member, int members) const {
+        for (int direction = 0; direction < stack_.D; ++direction) {
+            const int k = layer * stack_.D + direction;
+            const WeightGradients& d = g_.d_weights[k];
+            if (!d.weight_ih && !d.weight_hh && !d.bias_ih && !d.bias_hh) continue;
+            for (int part = member; part < parts_.threads; part += members) {
+                const Range range = part_of(units_, part, parts_.threads);
+                WeightGradient job{};
+                job.cell = stack_.cell;
+                job.H = stack_.H;
+                job.begin = range.begin;
+                job.end = range.end;
+                job.count = parts_.steps;
+                job.d_gates = steps_[k].d_gates.data();
+                job.input = {stack_.inputs(layer), steps_[k].input.data(), d.weight_ih, d.bias_ih};
+                job.state = {stack_.H, steps_[k].before.data(), d.weight_hh, d.bias_hh};
+                job.scratch = sum_scratch_[member];
+                kernels_.weight_gradient(job);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ the input's gradient
+
+    // Takes the next piece of a part of the batch, of the gates' gradients of which all are formed;
+    // returns whether there was one.
+    bool take_piece(int layer, int member, int part) {
+        part %= parts_.size();
+        if (!wants_input_gradient(layer)) return false;
+        const Sequences& sequences = parts_.parts[part];
+        const int64_t steps = steps_of_a_piece(sequences);
+        const int64_t begin = steps * taken_[layer * parts_.size() + part]++;
+        if (begin >= stack_.T) return false;
+        for (int direction = 0; direction < stack_.D; ++direction) {
+            InputGradient job{};
+            job.cell = stack_.cell;
+            job.K = stack_.inputs(layer);
+            job.H = stack_.H;
+            job.begin = begin;
+            job.end = std::min(begin + steps, stack_.T);
+            job.sequences = sequences;
+            job.panels = packed_[direction].input;
+            job.d_gates = constant(d_gates_of(layer * stack_.D + direction));
+            job.d_input = layer == 0 ? g_.d_input : passing_.output(layer - 1);
+            job.add = direction > 0;
+            job.pad = layer == 0;
+            if (layer > 0 && direction == stack_.D - 1) job.mask = mask_of(a_, layer - 1);
+            job.scale = a_.scale;
+            job.scratch = scratch_[member];
+            kernels_.input_gradient(job);
+        }
+        return true;
+    }
+
+    // So many that the weights, which a piece reads, are few beside them.
+    int64_t steps_of_a_piece(const Sequences& sequences) const {
+        constexpr int64_t rows = 192;
+        const int64_t steps = rows / std::max<int64_t>(sequences.count, 1);
+        const int64_t share = (stack_.T + parts_.threads - 1) / parts_.threads;
+        return std::max<int64_t>(1, std::min(steps, share));
+    }
+
+    const Kernels& kernels_;
+    const Arguments& a_;
+    const Gradients& g_;
+    const Stack& stack_;
+    const int64_t units_;
+    const bool divides_;
+    const Dealt parts_, whole_;
+    const Workspace saved_;
+    const Passing passing_;  // the gradients between the layers
+    std::vector<Packed> packed_;
+    std::vector<Rows<float>> apart_;  // the gates' gradients, of each direction
+    std::vector<float*> scratch_, sum_scratch_;  // of each member
+    float* shared_ = nullptr;
+    std::vector<Steps> steps_;  // of each layer and direction
+    std::vector<std::atomic<int>> recurred_;  // parts of each layer that have all gates' gradients
+    std::vector<std::atomic<int64_t>> taken_;  // pieces of each layer and part
+};
+
+}  // namespace
+
+void backward(const Kernels& kernels, const Arguments& a, const Gradients& g) {
+    const Lease lease;
+    Backpropagation(kernels, a, g, lease.arena).run();
 }
 
 }  // namespace unspool

@@ -110,11 +110,11 @@ struct Backward {
     float* scratch;               // backward_scratch(...) floats
 };
 
-// d_input = d_gates · weight_ih for all steps of some sequences.
+// d_input = d_gates · weight_ih for some steps of some sequences.
 struct InputGradient {
     Cell cell;
     int64_t K, H;
-    int64_t steps;
+    int64_t begin, end;          // of the steps
     Sequences sequences;
     const float* panels;         // packed weight_ih
     Rows<const float> d_gates;

@@ -378,7 +378,7 @@ inline void input_gradient(const InputGradient& job) {
     };
     const Sequences& sequences = job.sequences;
     int64_t active = sequences.count;
-    for (int64_t t = 0; t < job.steps; ++t) {
+    for (int64_t t = job.begin; t < job.end; ++t) {
         active = active_at(sequences, t, active);
         for (int64_t i = 0; i < active; ++i) {
             const int64_t b = sequences.index[i];
