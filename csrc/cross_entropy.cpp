@@ -23,16 +23,33 @@ constexpr int64_t most_parts = 16;
 
 int64_t ceiling(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
-// Positions of a chunk; all chunks have about as many.
-int64_t chunk_size(const CrossEntropy& task) {
-    const int64_t most = std::clamp(std::min(chunk_logits / task.V, chunk_hidden / task.H),
-                                    fewest_positions, most_positions);
-    return ceiling(task.N, ceiling(task.N, most));
-}
+// Room is for an odd number of groups of positions, since rows a power of two apart would all compete
+// for the same lines of a cache.
+constexpr int64_t group = 32;
+int64_t stride_of(int64_t positions) { return (ceiling(positions, group) | 1) * group; }
 
-// Room for as many positions: an odd number of groups of 32, since rows a power of two apart would
-// all compete for the same lines of a cache.
-int64_t stride_of(int64_t positions) { return (ceiling(positions, 32) | 1) * 32; }
+// The positions cut into chunks of about as many, and as much as can be of an odd number of groups each:
+// what a chunk has room for is computed.
+class Cut {
+  public:
+    explicit Cut(const CrossEntropy& task) : positions_(task.N) {
+        const int64_t most = std::clamp(std::min(chunk_logits / task.V, chunk_hidden / task.H),
+                                        fewest_positions, most_positions);
+        chunks_ = int(ceiling(task.N, most));
+        pairs_ = ceiling(ceiling(task.N, group) - chunks_, 2);
+    }
+    int chunks() const { return chunks_; }
+    Range chunk(int i) const { return {begin_of(i), std::min(begin_of(i + 1), positions_)}; }
+    int64_t widest() const { return (1 + 2 * ceiling(pairs_, chunks_)) * group; }
+
+  private:
+    int64_t begin_of(int i) const {
+        return (i + 2 * part_of(pairs_, i, chunks_).begin) * group;
+    }
+
+    int64_t positions_, pairs_;  // pairs of groups, beside one of each chunk
+    int chunks_;
+};
 
 void check_targets(const CrossEntropy& task) {
     for (int64_t n = 0; n < task.N; ++n)
@@ -55,9 +72,8 @@ void divide(int64_t count, int threads, const Work& work) {
 // The memory of a chunk, used by one after the other.
 class Chunks {
   public:
-    Chunks(const Kernels& kernels, const CrossEntropy& task, Arena& arena)
+    Chunks(const Kernels& kernels, const CrossEntropy& task, int64_t stride, Arena& arena)
         : kernels_(kernels.output), task_(task), blocks_(ceiling(task.V, kernels_.class_block)) {
-        const int64_t stride = stride_of(chunk_size(task));
         const int64_t panels = kernels_.hidden_panels(stride, task.H);
         positions_.H = task.H;
         positions_.V = task.V;
@@ -84,14 +100,13 @@ class Chunks {
             d_hidden_.push_back(arena.floats(stride * width_));
     }
 
-    // Positions [begin, end).
-    double judge(int64_t begin, int64_t end) {
+    double judge(const Range& chunk) {
         Positions& p = positions_;
-        p.N = end - begin;
+        p.N = chunk.end - chunk.begin;
         p.stride = stride_of(p.N);
-        p.hidden = task_.hidden + begin * task_.H;
-        p.targets = task_.targets + begin;
-        const int64_t groups = p.stride / 32;
+        p.hidden = task_.hidden + chunk.begin * task_.H;
+        p.targets = task_.targets + chunk.begin;
+        const int64_t groups = p.stride / group;
         divide(groups, task_.threads,
                [&](int, int64_t first, int64_t last) { kernels_.pack_hidden(p, first, last); });
         take_turns(blocks_, task_.threads, [&](int thread, int64_t block) {
@@ -99,7 +114,7 @@ class Chunks {
         });
         divide(groups, task_.threads,
                [&](int, int64_t first, int64_t last) { kernels_.normalise(p, first, last); });
-        if (p.exponentials) add_gradients(begin);
+        if (p.exponentials) add_gradients(chunk.begin);
         return nats();
     }
 
@@ -146,11 +161,10 @@ class Chunks {
 double cross_entropy(const Kernels& kernels, const CrossEntropy& task) {
     check_targets(task);
     const Lease lease;
-    Chunks chunks(kernels, task, lease.arena);
-    const int64_t size = chunk_size(task);
+    const Cut cut(task);
+    Chunks chunks(kernels, task, cut.widest(), lease.arena);
     double sum = 0;
-    for (int64_t begin = 0; begin < task.N; begin += size)
-        sum += chunks.judge(begin, std::min(begin + size, task.N));
+    for (int i = 0; i < cut.chunks(); ++i) sum += chunks.judge(cut.chunk(i));
     return sum;
 }
 

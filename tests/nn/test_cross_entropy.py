@@ -190,6 +190,7 @@ def test_label_smoothing_that_is_no_share_is_refused(share):
 # --- native kernels ------------------------------------------------------------------------
 
 SIZES = [(1, 1, 1), (3, 5, 2), (7, 16, 130), (40, 33, 257), (33, 64, 128), (600, 17, 300)]
+SIZES += [(1060, 9, 20), (130, 3, 70_000)]
 """Positions, hidden size, classes: less than a vector of each, whole blocks of classes and a rest,
 several chunks of positions."""
 
