@@ -35,8 +35,9 @@ class TargetReading(NamedTuple):
     attention : (N, T, S) tensor, optional
         With attention, how much of each step of the source was seen at each.
     state : DecoderState
-        To go on from, after each target's own end. Where a target has no step, its attention is
-        of no use.
+        To go on from, after each target's own end; with input feeding and several hypotheses of a
+        sentence, after the last step of all. Where a target has no step, its attention is of no
+        use.
     """
 
     hidden: Tensor
@@ -121,6 +122,8 @@ class Decoder(nn.Module):
         TargetReading
         """
         x = self.before(x)
+        if lengths is not None:
+            lengths = lengths.to(x.device)
         if self.settings.input_feeding:
             reading = self._by_step(x, state, lengths)
         else:
