@@ -110,9 +110,11 @@ void forward(const Kernels& kernels, const Arguments& a, const FinalState& final
     };
 
     const int64_t widest = std::max(stack.inputs(0), stack.inputs(1));
-    const int64_t scratch_size =
-        single_step ? 0
-                    : kernels.forward_scratch(stack.cell, widest, H, parts.largest(), stack.T);
+    int64_t scratch_size = 0;  // of the part that needs most, which may be one of few sequences
+    for (const Sequences& part : parts.parts)
+        if (!single_step)
+            scratch_size = std::max(scratch_size, kernels.forward_scratch(stack.cell, widest, H,
+                                                                          part.count, stack.T));
     std::vector<float*> scratch;
     for (int i = 0; i < (divides ? a.threads : parts.size()); ++i)
         scratch.push_back(arena.floats(scratch_size));

@@ -582,6 +582,19 @@ def test_threads_and_repetition_change_no_bit(
     assert all(equal(run, runs[0]) for run in runs[1:])
 
 
+@cells
+@pytest.mark.parametrize(("batch", "count"), [(13, 2), (20, 3), (25, 4)])
+def test_threads_have_room_for_unequal_parts(
+    native: str, threads: Callable[[int], None], cell: str, batch: int, count: int
+) -> None:
+    layer = make_layer(cell, 8, 128)  # where a part has up to six sequences, sums of all steps
+    x = torch.randn(batch, 100, 8)
+    threads(1)
+    expected, _ = layer(x)
+    threads(count)
+    assert torch.equal(layer(x)[0], expected)
+
+
 # ------------------------------------------------------------------------------------- memory
 
 MARGIN = 17  # odd, so that what lies inside is not aligned either
