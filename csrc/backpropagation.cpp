@@ -40,9 +40,9 @@ struct Steps {
 };
 
 // Back-propagation through a stack, layer after layer, as all members of a team do it. In a layer
-// the gradients of the gates come first, for which a member waits for no other. The gradients of
-// the weights are sums over all of them, in one order whoever is ready first; those of the input
-// are taken in pieces by whoever has nothing else to do.
+// the gradients of the gates come first, for which a member waits for others only where they divide
+// the hidden units. The gradients of the weights are sums over all of them, in one order whoever is
+// ready first; those of the input are taken in pieces by whoever has nothing else to do.
 class Backpropagation {
   public:
     Backpropagation(const Kernels& kernels, const Arguments& a, const Gradients& g, Arena& arena)

@@ -18,6 +18,7 @@ struct Dealt {
     int threads = 1;    // that are worth their waking, also for work that is not dealt by sequences
 
     int size() const { return int(parts.size()); }
+    // Sequences of the largest part, which is not always the one that needs most memory.
     int64_t largest() const {
         int64_t most = 0;
         for (const Sequences& part : parts) most = std::max(most, part.count);

@@ -244,7 +244,7 @@ def _begun(state: DecoderState, packing: Packing) -> DecoderState:
         padding = state.memory.padding
         nowhere = padding.new_zeros(state.hypotheses, padding.size(1), dtype=torch.float32)
         state = state._replace(attention=nowhere)
-    return state if packing.order is None else state.changed(packing.in_order)
+    return state.changed(packing.in_order)
 
 
 def _ended(path: Sequence[DecoderState], packing: Packing, memory: Memory) -> DecoderState:

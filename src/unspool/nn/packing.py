@@ -43,11 +43,13 @@ class Packing:
         self._shape = batch, steps
         self.counts = [batch] * steps
         self.order: Tensor | None = None
+        self._back: Tensor | None = None  # from that order to the given one
         self._places: Tensor | None = None  # in (N · T), where they are not all of them
         if lengths is None or bool((lengths == steps).all()):
             return
         if bool((lengths.diff() > 0).any()):
             self.order = lengths.argsort(descending=True, stable=True)
+            self._back = self.order.argsort()
             lengths = lengths[self.order]
         valid = valid_steps(lengths, steps).t()
         self.counts = [count for count in valid.sum(1).tolist() if count > 0]
@@ -74,4 +76,4 @@ class Packing:
 
     def as_given(self, x: Tensor) -> Tensor:
         """Return what is in that order as the sequences were given."""
-        return x if self.order is None else x.index_select(0, self.order.argsort())
+        return x if self._back is None else x.index_select(0, self._back)
