@@ -84,17 +84,21 @@ def _shift(pictures: Tensor, most: int, generator: torch.Generator) -> Tensor:
 def _warp(pictures: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
     """Turn, zoom, slant, move and bend every picture, bilinearly."""
     batch, rows, columns = pictures.shape
-
-    def uniform(most: float) -> Tensor:
-        return (torch.rand(batch, generator=generator) * 2 - 1) * most
-
-    angle = uniform(math.radians(settings.rotation))
-    height, width = (uniform(math.log1p(settings.zoom)).exp() for _ in range(2))
-    slant = uniform(settings.shear)
     # affine_grid measures in half pictures: a pixel is 2 / columns wide and 2 / rows high.
+    most = torch.tensor(
+        [
+            math.radians(settings.rotation),
+            math.log1p(settings.zoom),
+            math.log1p(settings.zoom),
+            settings.shear,
+            settings.shift * 2 / columns,
+            settings.shift * 2 / rows,
+        ]
+    )
+    drawn = (torch.rand(6, batch, generator=generator) * 2 - 1) * most[:, None]
+    angle, height, width, slant, right, down = drawn
+    height, width = height.exp(), width.exp()
     aspect = rows / columns
-    right = uniform(settings.shift * 2 / columns)
-    down = uniform(settings.shift * 2 / rows)
     cosine, sine = angle.cos(), angle.sin()
     maps = torch.stack(
         [

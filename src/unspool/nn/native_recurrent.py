@@ -121,7 +121,7 @@ def gradients_of(
         h0.new_empty(h0.shape) if of_h0 and h0 is not None else None,
         c0.new_empty(c0.shape) if of_c0 and c0 is not None else None,
         *(
-            weight.new_empty(weight.shape) if want else None
+            torch.empty_like(weight, memory_format=torch.contiguous_format) if want else None
             for weight, want in zip(weights, of_weights, strict=True)
         ),
     ]

@@ -5,7 +5,7 @@ that either class can take the other's place. The shape legend is in :mod:`unspo
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,9 @@ ROUTES: dict[str, Route] = dict(zip(levels.PLAIN, (fused.run, reference.run), st
 
 Hidden = Tensor | tuple[Tensor, Tensor]
 """``h`` for RNN and GRU, ``(h, c)`` for LSTM."""
+
+_Run = Callable[..., tuple[Tensor, State]]
+"""A stack bound to its weights: what it makes of a batch, a state and lengths."""
 
 
 class _Recurrent(Keeping, nn.RNNBase):
@@ -184,26 +187,30 @@ class _Recurrent(Keeping, nn.RNNBase):
             return None
         if lengths is not None and not _are_plain_lengths(lengths, batch.size(0)):
             return None
-        if self._asks_for_gradients():
-            if lengths is not None:
-                return None
-            name, weights = levels.kernel(), self._weights()
-            if not self._is_served(name, weights):
-                return None
-            output, final = kernels.run(self._stack(), batch, state, None, weights, kernel=name)
-        else:
-            ready = self._ready()
-            if ready is None:
-                return None
-            try:
-                output, final = ready(batch, state, lengths)  # type: ignore[arg-type]
-            except ValueError:  # a length is not in 0..T
-                return None
+        run: _Run | None = self._learning() if self._asks_for_gradients() else self._ready()
+        if run is None:
+            return None
+        try:
+            output, final = run(batch, state, lengths)
+        except ValueError:  # a length is not in 0..T
+            return None
         return output if self.batch_first else output.transpose(0, 1), self._as_hidden(final)
 
     def _asks_for_gradients(self) -> bool:
         """Whether a graph may be wanted, or dropout; else there are but numbers to compute."""
         return torch.is_grad_enabled() or (self.training and self.dropout > 0)
+
+    def _learning(self) -> _Run | None:
+        """The stack ready to be run for gradients; None where no native kernel serves it."""
+        name, weights = levels.kernel(), self._weights()
+        if not self._is_served(name, weights):
+            return None
+        stack = self._stack()
+
+        def run(batch: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+            return kernels.run(stack, batch, state, lengths, weights, kernel=name)
+
+        return run
 
     def _ready(self) -> Inference | None:
         """The stack ready to be run without gradients; None where no native kernel serves it."""
@@ -360,7 +367,14 @@ class _Recurrent(Keeping, nn.RNNBase):
         )
 
     def _weights(self) -> list[Weights]:
-        return [self._layer_weights(*layer) for layer in self.all_weights]
+        return [self._layer_weights(*map(self._weight, names)) for names in self._all_weights]
+
+    def _weight(self, name: str) -> Tensor:
+        """By its name, which ``all_weights`` looks up in ten times as long."""
+        found = self._parameters.get(name)
+        if found is not None:
+            return found
+        return getattr(self, name)  # type: ignore[no-any-return]  # as by nn.utils.parametrize
 
     def _layer_weights(self, weight_ih: Tensor, weight_hh: Tensor, *others: Tensor) -> Weights:
         bias_ih, bias_hh = others[:2] if self.bias else (None, None)

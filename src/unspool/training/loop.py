@@ -18,7 +18,7 @@ import torch
 from unspool.errors import TrainingError
 from unspool.tasks.task import Batch, Task, Totals
 from unspool.training.averaging import learning
-from unspool.training.optimization import clip_gradients
+from unspool.training.optimization import clear_gradients, clip_gradients, learned
 from unspool.training.precision import computing_in
 from unspool.training.report import Observer, Record
 from unspool.training.settings import TrainingSettings
@@ -75,11 +75,12 @@ def train(
 
 def _step(state: TrainingState, settings: TrainingSettings, batch: Batch, position: int) -> Totals:
     """Learn from one batch, unless its loss or gradient is not finite."""
-    state.optimizer.zero_grad(set_to_none=True)
+    parameters = learned(state.optimizer)
+    clear_gradients(parameters)
     with computing_in(settings.precision, state.task.device):
         totals = state.task.loss(batch)
     totals.objective.backward()  # type: ignore[no-untyped-call]
-    norm = clip_gradients(state.task.model, settings.clip_norm)
+    norm = clip_gradients(parameters, settings.clip_norm)
     progress = state.progress
     if math.isfinite(norm) and math.isfinite(float(totals.loss.detach())):
         state.optimizer.step()

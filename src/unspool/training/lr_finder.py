@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unspool.errors import TrainingError
 from unspool.tasks.task import Batch, Task
 from unspool.training import precision
-from unspool.training.optimization import clip_gradients
+from unspool.training.optimization import clear_gradients, clip_gradients, learned
 from unspool.training.settings import TrainingSettings
 
 _LOWEST, _HIGHEST = 1e-6, 1.0
@@ -47,6 +47,7 @@ def find_lr(task: Task, settings: TrainingSettings, seed: int, steps: int = 150)
     """
     precision.check(settings.precision, task.device)
     optimizer = settings.optimizer.build(task.model)
+    parameters = learned(optimizer)
     growth = (_HIGHEST / _LOWEST) ** (1 / (steps - 1))
     rates: list[float] = []
     losses: list[float] = []
@@ -56,12 +57,12 @@ def find_lr(task: Task, settings: TrainingSettings, seed: int, steps: int = 150)
         rate = _LOWEST * growth**step
         for group in optimizer.param_groups:
             group["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
+        clear_gradients(parameters)
         with precision.computing_in(settings.precision, task.device):
             totals = task.loss(batch)
         totals.objective.backward()  # type: ignore[no-untyped-call]
         loss = float(totals.mean_loss.detach())
-        norm = clip_gradients(task.model, settings.clip_norm)
+        norm = clip_gradients(parameters, settings.clip_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             break
         optimizer.step()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -196,20 +196,33 @@ class Schedule:
         self._scheduler.load_state_dict(state)
 
 
-def clip_gradients(model: nn.Module, clip: float | None) -> float:
+def learned(optimizer: Optimizer) -> list[Tensor]:
+    """All that an optimiser moves."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def clear_gradients(parameters: Sequence[Tensor]) -> None:
+    """Forget all gradients: ``zero_grad`` at a fifth of its time, as nobody is told of it."""
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def clip_gradients(parameters: Sequence[Tensor], clip: float | None) -> float:
     """The norm of all gradients together, which are scaled down to ``clip`` where it is larger.
 
-    Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, algorithm 1.
+    Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063, algorithm 1. The numbers are those of
+    :func:`torch.nn.utils.clip_grad_norm_`, which asks each tensor for its device and type first
+    and so takes longer than the arithmetic of a small network.
 
     Returns
     -------
     float
         The norm before clipping; not finite when any gradient is not.
     """
-    gradients = [
-        _numbers(parameter) for parameter in model.parameters() if parameter.grad is not None
-    ]
-    total = nn.utils.get_total_norm(gradients)
+    gradients = [_numbers(parameter) for parameter in parameters if parameter.grad is not None]
+    if not gradients:
+        return 0.0
+    total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     norm = float(total)
     if clip is not None and math.isfinite(norm):
         share = clip / (total + _LEAST)
@@ -218,7 +231,7 @@ def clip_gradients(model: nn.Module, clip: float | None) -> float:
     return norm
 
 
-def _numbers(parameter: nn.Parameter) -> Tensor:
+def _numbers(parameter: Tensor) -> Tensor:
     """The numbers of its gradient, each element's once."""
     assert parameter.grad is not None
     if not parameter.grad.is_sparse:
