@@ -288,6 +288,15 @@ def test_an_interrupted_translation_goes_on(command, reverse_run, uninterrupted,
     assert out.read_bytes() == answers
 
 
+def test_an_input_is_not_written_over(command, reverse_run, tmp_path):
+    source = tmp_path / "own.txt"
+    source.write_text("abc\ndef")
+    refused = command("predict", reverse_run, source, "--out", source, "--continue")
+    assert refused.status == 1
+    assert f"--out {source} is also an input" in refused.err
+    assert source.read_text() == "abc\ndef"
+
+
 def test_several_inputs_are_answered_into_one_file(command, reverse_run, uninterrupted, tmp_path):
     source, answers = uninterrupted
     out = tmp_path / "answers.txt"

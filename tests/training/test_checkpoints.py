@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unspool import runs
-from unspool.errors import ModelFolderError
+from unspool.errors import DataError, ModelFolderError
 from unspool.inspection import plots
 from unspool.recipes import recipe as recipes
 from unspool.tasks import model_folder
@@ -287,6 +287,33 @@ def test_a_checkpoint_of_another_network_is_refused(run):
     (run / "recipe.toml").write_text(text.replace("hidden_size = 4", "hidden_size = 5"))
     with pytest.raises(ModelFolderError, match=r"does not fit recipe\.toml"):
         runs.resume(run)
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [("c c c c\n", "source-vocabulary.json and target-vocabulary.json"), ("a\n" * 9, "batches")],
+)
+def test_a_run_does_not_go_on_with_other_data(tmp_path, more, what):
+    """Its tokens' numbers may mean other words by then, and its model be written anew with them."""
+    sides = [tmp_path / name for name in ("own.src", "own.tgt")]
+    for side in sides:
+        side.write_text("a a a\nb b\na b a\n")
+    values = {
+        "task": "translate",
+        "data": {"path": str(sides[0]), "target_path": str(sides[1])},
+        "model": {"hidden_size": 4},
+        "training": {"epochs": 2, "batch_size": 8},
+    }
+    run = tmp_path / "run"
+    runs.train(recipes.NamedRecipe("own", recipes.check(values, "own")), run)
+    before = left_by(run)
+    vocabulary = (run / "model" / "source-vocabulary.json").read_bytes()
+    for side in sides:
+        side.write_text(side.read_text() + more)
+    with pytest.raises(DataError, match=f"not what the run began with.*{what}"):
+        runs.resume(run)
+    assert left_by(run) == before
+    assert (run / "model" / "source-vocabulary.json").read_bytes() == vocabulary
 
 
 @pytest.mark.usefixtures("_second_epoch_is_best")

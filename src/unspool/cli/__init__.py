@@ -8,15 +8,17 @@ def main() -> None:
 
     ``--debug`` anywhere among the arguments shows the traceback instead.
     """
-    from unspool.cli.app import app
-
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
+        from unspool.cli.app import app
+
         app(arguments, prog_name="unspool")
     except BrokenPipeError:  # the reader of our output has left, as head does
         sys.stderr.close()
         sys.exit(1)
+    except KeyboardInterrupt:  # before any command could say so
+        sys.exit(130)
     except Exception as error:
         if debug:
             raise

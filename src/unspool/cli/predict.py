@@ -100,7 +100,7 @@ def predict(
         refuse(predictor, by_step=by_step, until=until, show_steps=show_steps)
         translating.join(predictor, [*members, *(others or ())], device)
         decoding = translating.decoding(predictor, n_best or top, beam, length_penalty)
-        file = translating.answer_file(out, goes_on, decoding, as_json)
+        file = translating.answer_file(out, goes_on, decoding, as_json, inputs or ["-"])
         if as_json:
             translating.print_object(predictor, inputs or ["-"], decoding)
         else:

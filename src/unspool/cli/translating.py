@@ -118,7 +118,11 @@ def decoding(
 
 
 def answer_file(
-    path: Path | None, goes_on: bool, decoding: BeamSettings, as_json: bool
+    path: Path | None,
+    goes_on: bool,
+    decoding: BeamSettings,
+    as_json: bool,
+    inputs: Sequence[str],
 ) -> AnswerFile | None:
     """The file that the answers are to be written to, where there is one.
 
@@ -138,6 +142,11 @@ def answer_file(
             f"--continue with {decoding.n_best} answers to each text, expected one: the lines "
             "would not tell which texts are answered; leave out --continue or --n-best"
         )
+    from unspool.data.inputs import is_file
+
+    for name in inputs:
+        if path.exists() and is_file(name) and path.samefile(name):
+            raise UnspoolError(f"--out {path} is also an input, expected another; choose a new one")
     return AnswerFile(path, goes_on=goes_on)
 
 
@@ -145,7 +154,7 @@ def print_object(translator: TextTranslator, inputs: Sequence[str], decoding: Be
     """Print all answers at once, as one JSON object."""
     from unspool.cli.progress import TranslationProgress
 
-    questions = _questions(inputs)
+    questions = _questions(translator, inputs)
     predictions = []
     with _explained(None), TranslationProgress(_count(questions)) as progress:
         for question, found in _answered(translator, questions, decoding, _at_a_time(inputs)):
@@ -171,7 +180,7 @@ def translate(
     """
     from unspool.cli.progress import TranslationProgress
 
-    questions = _questions(inputs)
+    questions = _questions(translator, inputs)
     left, done = iter(questions), 0
     if file is not None:
         _pass_over(left, file, translator, decoding)
@@ -190,13 +199,17 @@ def translate(
             progress.step()
 
 
-def _questions(inputs: Sequence[str]) -> list[Question] | Iterator[Question]:
+def _questions(
+    translator: TextTranslator, inputs: Sequence[str]
+) -> list[Question] | Iterator[Question]:
     """All texts: a list, or as they come where standard input is among the inputs."""
     from unspool.tasks.translator import texts_of
 
     def every() -> Iterator[Question]:
         for name in inputs:
-            title, texts = texts_of(sys.stdin if name == _STANDARD_INPUT else name)
+            title, texts = texts_of(
+                sys.stdin if name == _STANDARD_INPUT else name, translator.columns
+            )
             for number, text in enumerate(texts):
                 yield Question(title, number, text)
 

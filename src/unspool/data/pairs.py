@@ -19,6 +19,8 @@ SPLITS = Parts._fields
 FORMATS = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 """The endings of a table's name; those of text may be compressed."""
 
+_SETTINGS = "columns.source and columns.target"
+
 
 class PairColumns(Settings):
     """Which columns of a table hold the two texts.
@@ -114,7 +116,7 @@ def read(
 
 def _read_aligned(path: Path, target_path: Path) -> Pairs:
     for side in (path, target_path):
-        if _is_table(side):
+        if is_table(side):
             raise DataError(
                 f"{side} is a table, expected a text file, a line a text; a table has both "
                 "texts of a pair, so name it alone"
@@ -129,7 +131,8 @@ def _read_aligned(path: Path, target_path: Path) -> Pairs:
     return Pairs(_stripped(sources), _stripped(targets))
 
 
-def _is_table(path: Path) -> bool:
+def is_table(path: Path) -> bool:
+    """Tell whether it is one, by its name."""
     return without_compression(path.name.lower()).endswith(FORMATS)
 
 
@@ -144,26 +147,42 @@ def _stripped(texts: list[str]) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts)
 
 
+def read_sources(path: Path, columns: PairColumns) -> tuple[str, ...]:
+    """Read the sources alone of a table, which need have no targets.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or lacks the column.
+    """
+    (sources,) = _read_columns(path, [columns.source])
+    return sources
+
+
 def _read_table(path: Path, columns: PairColumns) -> Pairs:
-    if not _is_table(path):
+    if not is_table(path):
         raise DataError(
             f"{path} is no table, expected a name that ends in {', '.join(FORMATS)}, or in these "
             f"and {', '.join(COMPRESSED)}; where the targets are a second file, name both "
             "(target_path in a recipe, a second --data)"
         )
+    return Pairs(*_read_columns(path, [columns.source, columns.target]))
+
+
+def _read_columns(path: Path, wanted: list[str]) -> list[tuple[str, ...]]:
     if without_compression(path.name.lower()).endswith(".tsv"):
-        return _read_tsv(path, columns)
-    return _read_with_polars(path, columns)
+        return _read_tsv(path, wanted)
+    return _read_with_polars(path, wanted)
 
 
-def _read_tsv(path: Path, columns: PairColumns) -> Pairs:
-    """Read a line of column names and a pair a line; a quotation mark is one, and quotes nothing.
+def _read_tsv(path: Path, wanted: list[str]) -> list[tuple[str, ...]]:
+    """Read a line of column names and a row a line; a quotation mark is one, and quotes nothing.
 
     So corpora are written; a CSV reader would stumble over the first sentence with a lone quote.
     """
     rows = [line.rstrip("\r").split("\t") for line in _lines(path)]
     names = rows[0] if rows else []
-    places = [_place_of(column, names, path) for column in (columns.source, columns.target)]
+    places = [_place_of(column, names, path) for column in wanted]
     found: list[list[str]] = []
     for line, cells in enumerate(rows[1:], start=2):
         if cells == [""]:
@@ -174,8 +193,7 @@ def _read_tsv(path: Path, columns: PairColumns) -> Pairs:
                 "between them, as in the line of names"
             )
         found.append([cells[place] for place in places])
-    sources, targets = zip(*found, strict=True) if found else ((), ())
-    return Pairs(_stripped(list(sources)), _stripped(list(targets)))
+    return [_stripped([cells[i] for cells in found]) for i in range(len(wanted))]
 
 
 def _place_of(column: str, names: list[str], path: Path) -> int:
@@ -183,20 +201,20 @@ def _place_of(column: str, names: list[str], path: Path) -> int:
         problem = "several columns" if column in names else "no column"
         raise DataError(
             f"{path} has {problem} called {column!r}, found {', '.join(names) or 'nothing'} in its "
-            "first line; name the columns by the settings columns.source and columns.target"
+            f"first line; name the columns by the settings {_SETTINGS}"
         )
     return names.index(column)
 
 
-def _read_with_polars(path: Path, columns: PairColumns) -> Pairs:
+def _read_with_polars(path: Path, wanted: list[str]) -> list[tuple[str, ...]]:
     import polars as pl
 
     table = open_table(path)
-    table.require([columns.source, columns.target], "columns.source and columns.target")
+    table.require(wanted, _SETTINGS)
     sides = []
-    for name in (columns.source, columns.target):
+    for name in wanted:
         column = table.frame[name]
-        if column.dtype.is_nested() or column.dtype == pl.Binary:
+        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Duration):
             raise DataError(f"{path}: column {name!r} has type {column.dtype}, expected text")
         sides.append(_stripped(column.cast(pl.String).fill_null("").to_list()))
-    return Pairs(*sides)
+    return sides

@@ -3,6 +3,7 @@
 CSV cells stay text, so that a bad one can be shown as it stands in the file.
 """
 
+import codecs
 import csv
 import difflib
 import io
@@ -146,7 +147,7 @@ def _open_parquet(path: Path) -> Table:
 def _open_json_lines(path: Path) -> Table:
     import polars as pl
 
-    content = read_text_bytes(path)
+    content = read_text_bytes(path).removeprefix(codecs.BOM_UTF8)
     if not content.strip():
         raise DataError(f"{path} is empty, expected a JSON object a line")
     try:

@@ -12,6 +12,7 @@ from unspool.settings import Settings
 
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
+Exponent = Annotated[float, Field(ge=0, le=20)]  # the power of any length is a number
 
 
 class BeamSettings(Settings):
@@ -63,7 +64,7 @@ class BeamSettings(Settings):
 
     beam: Count = 5
     n_best: Count = 1
-    length_penalty: Weight = 0.0
+    length_penalty: Exponent = 0.0
     coverage_penalty: Weight = 0.0
     no_repeat_ngram: Count | None = None
     min_length: Count = 1

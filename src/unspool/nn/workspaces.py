@@ -56,8 +56,10 @@ class Workspaces:
     def give_back(self, workspace: Tensor) -> None:
         """Let others have an array that :meth:`take` returned. Nobody may use it any more."""
         whole = workspace if workspace._base is None else workspace._base
+        if whole.numel() < _LEAST or whole.is_inference():
+            return
         with self._lock:
             room = _MOST_KEPT - sum(len(kept) for kept in self._kept)
-            if _LEAST <= len(whole) <= room and not whole.is_inference():
+            if whole.numel() <= room:
                 self._kept.append(whole)
                 self._kept.sort(key=len)

@@ -36,7 +36,8 @@ def lines(stream: TextIO) -> Iterator[str]:
     try:
         for number, line in enumerate(stream, start=1):
             try:
-                yield line.encode(errors="surrogateescape").decode().removesuffix("\n")
+                text = line.encode(errors="surrogateescape").decode().removesuffix("\n")
+                yield text.removeprefix("\ufeff") if number == 1 else text  # a byte-order mark
             except UnicodeDecodeError as error:
                 raise _no_utf8(f"{TITLE}, line {number}", error) from None
     except UnicodeDecodeError as error:

@@ -10,12 +10,14 @@ from typing import TextIO
 
 from torch import Tensor
 
-from unspool.data import labelled_text
-from unspool.data.files import without_compression
-from unspool.data.inputs import is_file, read_texts
+from unspool.data import pairs
+from unspool.data.inputs import is_file
+from unspool.data.pairs import PairColumns
 from unspool.data.text import TextFiles
 from unspool.decoding.settings import BeamSettings
 from unspool.tasks import standard_input
+
+_COLUMNS = PairColumns()
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class TextTranslator(ABC):
     """
 
     decoding: BeamSettings
+
+    @property
+    @abstractmethod
+    def columns(self) -> PairColumns:
+        """What the columns of a table of pairs are called."""
 
     @abstractmethod
     def translate(
@@ -103,11 +110,12 @@ class TextTranslator(ABC):
         yield from zip(waiting, self.translate(waiting, decoding), strict=True)
 
 
-def texts_of(source: str | TextIO) -> tuple[str, Iterable[str]]:
+def texts_of(source: str | TextIO, columns: PairColumns = _COLUMNS) -> tuple[str, Iterable[str]]:
     r"""What to call an input, and its texts: those of standard input as they come, else a list.
 
     They are the lines of standard input or of a text file, where ``\n`` alone ends one, so that
-    the answers are as many; the texts of a table; or a text that names no file.
+    the answers are as many; the sources of a table; or a text that names no file. White space
+    around a text is no part of it, as in training.
 
     Raises
     ------
@@ -115,11 +123,11 @@ def texts_of(source: str | TextIO) -> tuple[str, Iterable[str]]:
         If it cannot be read, or is no UTF-8 text.
     """
     if not isinstance(source, str):
-        return standard_input.TITLE, standard_input.lines(source)
+        return standard_input.TITLE, map(str.strip, standard_input.lines(source))
     if not is_file(source):
-        return source, [source]
-    if without_compression(source.lower()).endswith(labelled_text.FORMATS):
-        return source, list(read_texts(source).texts)
+        return source, [source.strip()]
+    if pairs.is_table(Path(source)):
+        return source, pairs.read_sources(Path(source), columns)
     content = "".join(piece.text for piece in TextFiles(source, (Path(source),)).pieces())
     lines = content.split("\n")
-    return source, lines if lines[-1] else lines[:-1]
+    return source, [line.strip() for line in (lines if lines[-1] else lines[:-1])]

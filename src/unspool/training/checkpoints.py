@@ -12,7 +12,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from unspool.errors import ModelFolderError
+from unspool.errors import DataError, ModelFolderError
 from unspool.storage import replacing_folder
 from unspool.training.report import Observer
 from unspool.training.state import TrainingState, part_of
@@ -52,6 +52,8 @@ class Checkpoints(Observer):
         ------
         ModelFolderError
             If a checkpoint is damaged, or does not fit the run's recipe.
+        DataError
+            If the run began with other data.
         """
         folders = self._newest_first()
         if not folders:
@@ -63,7 +65,7 @@ class Checkpoints(Observer):
         try:
             state.restore(tensors, numbers, self._best_weights(numbers))
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, ModelFolderError):
+            if isinstance(error, ModelFolderError | DataError):
                 raise
             problem = " ".join(f"{type(error).__name__}: {error}".split())
             raise _damaged(newest, f"it does not fit recipe.toml: {problem}") from error

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unspool.data.pair_corpus import PairCorpus
-from unspool.data.pairs import Pairs
+from unspool.data.pairs import PairColumns, Pairs
 from unspool.decoding.hypotheses import Hypothesis
 from unspool.decoding.settings import BeamSettings
 from unspool.errors import DataError, ModelFolderError
@@ -133,13 +133,37 @@ def test_a_stream_is_answered_while_it_is_read(trained):
 def test_texts_are_lines_and_a_line_ends_at_a_line_feed_alone(tmp_path):
     path = tmp_path / "own.txt"
     path.write_text("one\u2028two\n\nthree\x0b\n", newline="")
-    assert list(texts_of(str(path))[1]) == ["one\u2028two", "", "three\x0b"]
-    assert list(texts_of(io.StringIO(path.read_text()))[1]) == ["one\u2028two", "", "three\x0b"]
-    assert list(texts_of("one two")[1]) == ["one two"]
+    assert list(texts_of(str(path))[1]) == ["one\u2028two", "", "three"]
+    assert list(texts_of(io.StringIO(path.read_text()))[1]) == ["one\u2028two", "", "three"]
+    assert list(texts_of(" one two ")[1]) == ["one two"]
     path.write_text("")
     assert list(texts_of(str(path))[1]) == []
-    path.write_text("text\none\ntwo\n")
-    assert list(texts_of(str(path.rename(tmp_path / "own.csv")))[1]) == ["one", "two"]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_white_space_and_a_byte_order_mark_are_no_part_of_a_text(tmp_path, newline):
+    path = tmp_path / "own.txt"
+    path.write_text("\ufeff one\n\n \t \ntwo\n", newline=newline)
+    expected = ["one", "", "", "two"]
+    assert list(texts_of(str(path))[1]) == expected
+    with path.open(encoding="utf-8", newline="") as stream:
+        assert list(texts_of(stream)[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("own.csv", "source\none\ntwo\n"),
+        ("own.tsv", "id\tsource\ttarget\n1\tone\t\n2\ttwo\tb\n"),
+        ("own.jsonl", '\ufeff{"source": "one"}\n{"source": "two"}\n'),
+    ],
+)
+def test_of_a_table_the_sources_are_answered(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content)
+    assert list(texts_of(str(path))[1]) == ["one", "two"]
+    with pytest.raises(DataError, match=r"no column.*'english'"):
+        texts_of(str(path), PairColumns(source="english"))
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path):

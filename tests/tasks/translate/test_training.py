@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 
 from unspool.data.pair_codecs import PairVocabularySettings
 from unspool.data.pair_limits import LengthLimits
@@ -10,7 +11,7 @@ from unspool.data.pair_source import encode
 from unspool.data.text_codec import BEGIN, END
 from unspool.recipes import recipe as recipes
 from unspool.tasks.task import Totals
-from unspool.tasks.translate.training import Translate
+from unspool.tasks.translate.training import Translate, TranslateSettings
 
 from .conftest import divided, pairs_of
 
@@ -138,3 +139,10 @@ def test_what_is_left_out_is_noted(make_translate):
     assert notes == parts.notes()
     assert [note.partition(" ")[0] for note in notes] == ["train:", "validation:"]
     assert make_translate().notes == []
+
+
+def test_a_penalty_of_attention_needs_attention():
+    values = {"data": {"name": "reverse"}, "decoding": {"coverage_penalty": 0.5}}
+    with pytest.raises(ValidationError, match="where attention looked"):
+        TranslateSettings.model_validate(values)
+    TranslateSettings.model_validate({**values, "model": {"attention": "additive"}})

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unspool.data.pair_corpus import TokenRows
+from unspool.data.pairs import PairColumns
 from unspool.data.text_codec import BEGIN, END
 from unspool.inspection.subjects.subject import (
     CANDIDATES,
@@ -49,7 +50,7 @@ class Answering(Subject):
     def __init__(self, predictor: PairPredictor, input: Any) -> None:
         self.predictor = predictor
         self.model = predictor.model
-        self.texts = _texts(input)
+        self.texts = _texts(input, predictor.columns)
         sources = TokenRows.of_sources(self.texts, predictor.codecs.source)
         self._search = predictor.decoding.model_copy(update={"n_best": 1})
         with predictor.answering():
@@ -170,8 +171,8 @@ class Answering(Subject):
         return self.predictor.codecs.target.decode([token])
 
 
-def _texts(input: Any) -> tuple[str, ...]:
+def _texts(input: Any, columns: PairColumns) -> tuple[str, ...]:
     if isinstance(input, str | Path):
-        _, texts = texts_of(str(input))
+        _, texts = texts_of(str(input), columns)
         return tuple(texts)
     return listed_texts(input)

@@ -123,7 +123,7 @@ class PairPredictor(Predictor, TextTranslator):
 
     def read_file(self, path: Path) -> PairCorpus:
         """Read all pairs of a table."""
-        return PairCorpus.encoded(pairs.read(path, columns=self._columns), self.codecs)
+        return PairCorpus.encoded(pairs.read(path, columns=self.columns), self.codecs)
 
     def read_aligned(self, path: Path, target_path: Path) -> PairCorpus:
         """Read all pairs of two text files."""
@@ -134,7 +134,8 @@ class PairPredictor(Predictor, TextTranslator):
         return self.data.target_language if self.data else None
 
     @property
-    def _columns(self) -> PairColumns:
+    def columns(self) -> PairColumns:
+        """Those of the model's own data."""
         return self.data.columns if self.data else PairColumns()
 
     def judge(self, corpus: PairCorpus, title: str) -> PairEvaluation:
@@ -266,7 +267,7 @@ class PairPredictor(Predictor, TextTranslator):
         """
         if by_step:
             raise DataError("an answer to a text has no belief by step; leave out by-step")
-        title, texts = texts_of(source)
+        title, texts = texts_of(source, self.columns)
         beam = max(top, self.decoding.beam)
         decoding = replaced(self.decoding, beam=beam, n_best=top)
         for number, (text, found) in enumerate(self.stream(texts, decoding)):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from pydantic import model_validator
 
 from unspool.data import pair_source
 from unspool.data.pair_batches import PairBatch, PairBatches
@@ -36,6 +37,15 @@ class TranslateSettings(TaskSettings):
     data: PairDataSettings
     model: EncoderDecoderSettings = EncoderDecoderSettings()
     decoding: BeamSettings = BeamSettings()
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> TranslateSettings:
+        if self.decoding.coverage_penalty > 0 and self.model.attention == "none":
+            raise ValueError(
+                "decoding.coverage_penalty is about where attention looked, got model.attention "
+                "'none'; choose 'additive' or 'multiplicative', or leave out the penalty"
+            )
+        return self
 
     @property
     def data_set(self) -> str | None:

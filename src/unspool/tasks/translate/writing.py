@@ -3,7 +3,7 @@
 Shapes: ``P`` sources, ``B`` of them at a time, ``S`` tokens of the longest; ``N`` hypotheses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from unspool.models.memory import attention_of
 
 SENTENCES = 64
 """How many sources are answered at a time."""
+
+_TOKENS = 2**14  # of them at a time, padding among them: one that is long takes no others with it
 
 _NOTHING = Hypothesis((), 0.0, 0.0, finished=True)
 
@@ -44,7 +46,7 @@ def write(
     settings : BeamSettings
         With a beam of one the search is greedy.
     batch_size : int
-        How many at a time; the answers do not depend on it.
+        How many at a time, fewer of long ones; the answers do not depend on it.
 
     Returns
     -------
@@ -54,12 +56,22 @@ def write(
     found = [[_NOTHING] for _ in range(len(sources))]
     order = np.argsort(sources.lengths, kind="stable")
     order = order[sources.lengths[order] > 1]  # END is always there
-    for start in range(0, len(order), batch_size):
-        numbers = order[start : start + batch_size]
+    for numbers in _batches(order, sources.lengths, batch_size):
         hypotheses = _search(models, *sources.padded(numbers), settings)
         for number, of_one in zip(numbers.tolist(), hypotheses, strict=True):
             found[number] = of_one
     return found
+
+
+def _batches(order: np.ndarray, lengths: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Cut sources, the shortest first, into batches of so many, or of so many tokens."""
+    start = 0
+    while start < len(order):
+        numbers = order[start : start + most]
+        padded = lengths[numbers] * np.arange(1, len(numbers) + 1)
+        numbers = numbers[: max(1, int(np.searchsorted(padded, _TOKENS, side="right")))]
+        yield numbers
+        start += len(numbers)
 
 
 def _search(
