@@ -306,6 +306,10 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path, more, what):
     }
     run = tmp_path / "run"
     runs.train(recipes.NamedRecipe("own", recipes.check(values, "own")), run)
+    text = (run / "recipe.toml").read_text()
+    assert "beam = 5" in text
+    (run / "recipe.toml").write_text(text.replace("beam = 5", "beam = 3"))
+    runs.resume(run)  # how answers are searched for is nothing that was learned
     before = left_by(run)
     vocabulary = (run / "model" / "source-vocabulary.json").read_bytes()
     for side in sides:

@@ -40,7 +40,7 @@ class BeamSettings(Settings):
     n_best : int
         How many are returned, at most ``beam``.
     length_penalty : float
-        :math:`\alpha`: 0 compares log-probabilities, which favours short hypotheses.
+        :math:`\alpha`, 0 to 20: 0 compares log-probabilities, which favours short hypotheses.
     coverage_penalty : float
         :math:`\beta`: how much it costs to leave parts of the source without attention.
     no_repeat_ngram : int, optional

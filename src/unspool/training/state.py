@@ -177,6 +177,10 @@ class TrainingState:
             )
 
 
+_SETTINGS = {"model", "data", "decoding"}
+"""What a predictor's description has from the recipe alone; it may be changed before going on."""
+
+
 def traits(task: Task, steps: int) -> dict[str, str]:
     """What a task has made of its data: vocabularies, labels and the like, batches an epoch.
 
@@ -186,7 +190,7 @@ def traits(task: Task, steps: int) -> dict[str, str]:
     predictor = task.predictor
     known = {name: each.to_json() for name, each in predictor.vocabularies.items()}
     description = predictor.description()
-    labels = {key: description[key] for key in description.keys() - {"model", "data"}}
+    labels = {key: description[key] for key in description.keys() - _SETTINGS}
     known["labels"] = json.dumps(labels, sort_keys=True)
     found = {name: sha256(text.encode()).hexdigest() for name, text in known.items()}
     return found | {"batches an epoch": str(steps)}
