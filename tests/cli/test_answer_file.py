@@ -21,6 +21,7 @@ def test_lines_of_a_file_are_found_whatever_their_size(tmp_path, monkeypatch):
         with AnswerFile(path, goes_on=True) as file:
             assert file.done == done
             assert file.last.endswith(last)
+            assert file.rest == content.rpartition(b"\n")[2][:4]
             file.write("né")
         assert path.read_bytes() == content[: content.rfind(b"\n") + 1] + "né\n".encode()
 

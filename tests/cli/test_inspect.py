@@ -73,6 +73,9 @@ def test_a_text_and_an_answer(command, stream_run, reverse_run, tmp_path):
     status, out, _ = command("inspect", reverse_run, "abcd", "--out", tmp_path / "b")
     assert status == 0
     assert "attention.png" in out or "gates-decoder-layer-0.png" in out
+    answer = command("inspect", reverse_run, "abcd.txt", "--out", tmp_path / "c")
+    assert answer.status == 0
+    assert "no file abcd.txt: read as text" in answer.err
 
 
 def test_pictures_that_show_nothing(command, digits_run, tmp_path):

@@ -310,16 +310,26 @@ def test_several_inputs_are_answered_into_one_file(command, reverse_run, uninter
 
 def test_an_earlier_translation_of_something_else(command, reverse_run, tmp_path):
     out = tmp_path / "answers.txt"
-    out.write_text("what\nhalf")
-    answer = command("predict", reverse_run, "abcd", "hello", "--out", out, "--continue")
-    assert answer.status == 0
-    assert f"{out}, line 1: not what this model answers to abcd now" in answer.err
-    assert out.read_text().startswith("what\n")
-    assert out.read_text().count("\n") == 2
+    texts = ("abcd", "hello")
+    first, second = command("predict", reverse_run, *texts).out.splitlines()
+    for kept, place in (
+        ("what\n", "line 1: not what this model answers to abcd,"),
+        ("half a line of somebody's own", "line 1: not what this model answers to abcd,"),
+        (f"{first}\n{second}!", "line 2: not what this model answers to hello,"),
+        (f"{first}\n{second}\nmore", "line 3: not what this model answers to any text of"),
+    ):
+        out.write_text(kept)
+        refused = command("predict", reverse_run, *texts, "--out", out, "--continue")
+        assert refused.status == 1
+        assert f"{out}, {place}" in refused.err
+        assert out.read_text() == kept
+    out.write_text(f"{first}\n{second}")
+    assert command("predict", reverse_run, *texts, "--out", out, "--continue") == (0, "", "")
+    assert out.read_text() == f"{first}\n{second}\n"
     for stdin in (True, False):
         asked = {"stdin": "abcd\n"} if stdin else {}
-        texts = () if stdin else ("abcd",)
-        answer = command("predict", reverse_run, *texts, "--out", out, "--continue", **asked)
+        fewer = () if stdin else texts[:1]
+        answer = command("predict", reverse_run, *fewer, "--out", out, "--continue", **asked)
         assert answer.status == 1
         assert f"{out} has 2 lines and the input has 1, expected no more" in answer.err
 

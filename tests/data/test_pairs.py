@@ -89,6 +89,9 @@ def test_unusable_files_are_refused(write, first, second, message):
         ("a.jsonl", '{"source": "x"}\n', "no column 'target', found source; .*columns.target"),
         ("a.jsonl", '{"source": ["x"], "target": "y"}\n', r"column 'source' has type List"),
         ("a.csv", "source,target\n", "a.csv has no rows"),
+        ("a.csv", "source,target\na,b\n\nc\nd,\n", "a.csv, line 4: found 1 cells, expected 2"),
+        ("a.csv", 'source,target\na"b,c\nd,"e"\n', "a.csv, line 2 or after: found a lone quotat"),
+        ("a.csv", 'source,target\na,b\n"c,d\n', "a.csv, line 3 or after: found a lone quotation"),
         ("a.tsv", "source\ttarget\n", "a.tsv holds no pairs"),
         ("a.tsv", "", "no column called 'source', found nothing in its first line"),
         ("a.tsv", "x\ty\n", "no column called 'source', found x, y in its first line"),
@@ -99,6 +102,15 @@ def test_unusable_files_are_refused(write, first, second, message):
 def test_a_bad_table_is_refused(write, name, content, message):
     with pytest.raises(DataError, match=message):
         read(write(name, content))
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"\ude00", r"\uD83D\u0041", r"\ude00\ud83d"])
+def test_half_a_character_is_refused(write, half):
+    whole = r'{"source": "\ud83d\ude00 \\ud83d", "target": "y"}'
+    assert list(read(write("a.jsonl", whole))) == [("\N{GRINNING FACE} \\ud83d", "y")]
+    path = write("a.jsonl", f"{whole}\n{whole.replace('y', half)}\n")
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2: found half of a surrogate pair, '.ud"):
+        read(path)
 
 
 def test_a_table_is_no_side_of_an_aligned_pair(write):

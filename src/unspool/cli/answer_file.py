@@ -29,6 +29,8 @@ class AnswerFile:
         Complete lines that were there.
     last : str
         The last of them, without ``\n``.
+    rest : bytes
+        The start of what follows it: a line that was begun.
 
     Raises
     ------
@@ -38,7 +40,7 @@ class AnswerFile:
 
     def __init__(self, path: Path, *, goes_on: bool) -> None:
         self.path = path
-        self.done, self.last, self._end = 0, "", 0
+        self.done, self.last, self.rest, self._end = 0, "", b"", 0
         self._file: IO[bytes] | None = None
         if path.is_dir():
             raise SaveError(f"{path} is a folder, expected a file; choose another --out")
@@ -63,6 +65,7 @@ class AnswerFile:
                     self._end = file.tell() - len(block) + block.rindex(b"\n") + 1
             file.seek(max(0, self._end - _BLOCK))
             tail = file.read(self._end - file.tell())
+            self.rest = file.read(_BLOCK)
         self.last = tail.removesuffix(b"\n").rpartition(b"\n")[2].decode(errors="replace")
 
     def __enter__(self) -> AnswerFile:

@@ -14,6 +14,7 @@ from unspool.cli.options import (
     DeviceOption,
     JsonOption,
     ModelArgument,
+    warn_of_texts,
 )
 
 _GIBIBYTE = 2**30
@@ -84,6 +85,7 @@ def inspect(
         neighbours=neighbours,
     )
     predictor = model_folder.load(model, device_called(device))
+    warn_of_texts(predictor, [input])
     found = inspect(predictor, input, wishes, data_dir)
     found.save(out)
     files = ["trace.npz", "trace.json", *found.pictures]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -92,6 +94,15 @@ def refuse(predictor: Predictor, **options: Any) -> None:
         raise UnspoolError(
             f"{', '.join(given)}: not for models of task {predictor.task!r}; leave that out"
         )
+
+
+def warn_of_texts(predictor: Predictor, inputs: Iterable[str]) -> None:
+    """Say which inputs a model of text reads as texts, where a file may have been meant."""
+    for name in inputs if predictor.vocabulary is not None else ():
+        if os.path.isdir(name):
+            typer.echo(f"{name} is a folder: read as text", err=True)
+        elif re.fullmatch(r"\S+\.\w{2,7}", name) and not os.path.exists(name):
+            typer.echo(f"no file {name}: read as text", err=True)
 
 
 def _options(values: Mapping[str, Any]) -> dict[str, str]:

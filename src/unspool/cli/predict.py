@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +18,7 @@ from unspool.cli.options import (
     LengthPenaltyOption,
     ModelArgument,
     refuse,
+    warn_of_texts,
 )
 
 
@@ -93,9 +92,7 @@ def predict(
     members: list[Path] = []
     if isinstance(predictor, TextTranslator):
         members, inputs = translating.parted(inputs or ())
-    for name in inputs or ():
-        if predictor.vocabulary is not None and (doubt := _doubt(name)):
-            typer.echo(f"{doubt}: read as text", err=True)
+    warn_of_texts(predictor, inputs or ())
     if isinstance(predictor, TextTranslator):
         refuse(predictor, by_step=by_step, until=until, show_steps=show_steps)
         translating.join(predictor, [*members, *(others or ())], device)
@@ -128,15 +125,6 @@ def predict(
             typer.echo(f"not in the vocabulary: {' '.join(answer['unknown'])}", err=True)
         if "prepared" in answer:
             typer.echo(f"{answer['input']}: {answer['prepared']}", err=True)
-
-
-def _doubt(name: str) -> str | None:
-    """Why someone who gives this as a text may have meant something else; None where none may."""
-    if os.path.isdir(name):
-        return f"{name} is a folder"
-    if re.fullmatch(r"\S+\.\w{2,7}", name) and not os.path.exists(name):
-        return f"no file {name}"
-    return None
 
 
 def _print(answer: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import tee
+from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -176,22 +176,21 @@ def translate(
     Raises
     ------
     UnspoolError
-        If an input cannot be read, or the file has more answers than the inputs have texts.
+        If an input cannot be read, or the file answers other texts.
     """
     from unspool.cli.progress import TranslationProgress
 
     questions = _questions(translator, inputs)
     left, done = iter(questions), 0
     if file is not None:
-        _pass_over(left, file, translator, decoding)
-        done = file.done
+        left, done = _unanswered(left, file, translator, decoding), file.done
     write = _print if file is None else file.write
     hidden = file is None and sys.stdout.isatty()  # where the answers are themselves to be seen
     bar = TranslationProgress(_count(questions), done, hidden=hidden)
     with _explained(file), file or nullcontext(), bar as progress:
         for question, found in _answered(translator, left, decoding, _at_a_time(inputs)):
             for one in found:
-                line = " ".join(one.text.splitlines())
+                line = _one_line(one)
                 write(line if decoding.n_best == 1 else f"{one.score:.4f}\t{line}")
             if unknown := translator.unknown(question.text):
                 lacking = " ".join(map(_shown, unknown))
@@ -238,13 +237,13 @@ def _answered(
         yield question, answers
 
 
-def _pass_over(
+def _unanswered(
     questions: Iterator[Question],
     file: AnswerFile,
     translator: TextTranslator,
     decoding: BeamSettings,
-) -> None:
-    """Pass over what has been answered; say if the last answer would not be the same now."""
+) -> Iterator[Question]:
+    """The questions that a file leaves; refuse one whose last answers are not this model's."""
     last = None
     for number in range(file.done):
         last = next(questions, None)
@@ -253,15 +252,32 @@ def _pass_over(
                 f"{file.path} has {file.done:,} lines and the input has {number:,}, expected no "
                 "more answers than texts; it answers another input, choose another --out"
             )
-    if last is None:
-        return
-    ((best, *_),) = translator.translate([last.text], decoding)
-    if " ".join(best.text.splitlines()) != file.last:
-        typer.echo(
-            f"{file.path}, line {file.done}: not what this model answers to {last.place} now; was "
-            "it another model, beam or input?",
-            err=True,
-        )
+    if last is not None and _line(translator, last, decoding) != file.last:
+        raise _of_another(file, file.done, last)
+    if not file.rest:
+        return questions
+    begun = next(questions, None)
+    if begun is None or not _line(translator, begun, decoding).encode().startswith(file.rest):
+        raise _of_another(file, file.done + 1, begun)
+    return chain([begun], questions)
+
+
+def _line(translator: TextTranslator, question: Question, decoding: BeamSettings) -> str:
+    """The line that the best answer to a question is written as."""
+    ((best, *_),) = translator.translate([question.text], decoding)
+    return _one_line(best)
+
+
+def _one_line(answer: Translation) -> str:
+    return " ".join(answer.text.splitlines())
+
+
+def _of_another(file: AnswerFile, line: int, question: Question | None) -> DataError:
+    asked = question.place if question else "any text of the input"
+    return DataError(
+        f"{file.path}, line {line}: not what this model answers to {asked}, expected a translation "
+        "by the same model, options and input; give those, or choose another --out"
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from unspool.data.division import Parts, divide
 from unspool.data.files import COMPRESSED, without_compression
-from unspool.data.table_files import open_table
+from unspool.data.table_files import open_table, refuse_short_rows
 from unspool.data.text import TextFiles
 from unspool.errors import DataError
 from unspool.settings import Settings
@@ -201,7 +201,7 @@ def _place_of(column: str, names: list[str], path: Path) -> int:
         problem = "several columns" if column in names else "no column"
         raise DataError(
             f"{path} has {problem} called {column!r}, found {', '.join(names) or 'nothing'} in its "
-            f"first line; name the columns by the settings {_SETTINGS}"
+            f"first line; rename one, or name the columns by a recipe's settings {_SETTINGS}"
         )
     return names.index(column)
 
@@ -211,9 +211,12 @@ def _read_with_polars(path: Path, wanted: list[str]) -> list[tuple[str, ...]]:
 
     table = open_table(path)
     table.require(wanted, _SETTINGS)
+    columns = [table.frame[name] for name in wanted]
+    is_csv = without_compression(path.name.lower()).endswith(".csv")
+    if is_csv and any(column.null_count() for column in columns):
+        refuse_short_rows(path)
     sides = []
-    for name in wanted:
-        column = table.frame[name]
+    for name, column in zip(wanted, columns, strict=True):
         if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Duration):
             raise DataError(f"{path}: column {name!r} has type {column.dtype}, expected text")
         sides.append(_stripped(column.cast(pl.String).fill_null("").to_list()))

@@ -8,6 +8,7 @@ import csv
 import difflib
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,12 @@ FORMATS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson", ".nd
 
 ROW = "\0row"
 """The column that keeps each row's position in the file; no file has one of that name."""
+
+
+_HALF_A_PAIR = re.compile(
+    rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
+)
+"""An escape that may be one; or a backslash that is escaped itself, and letters."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,8 @@ class Table:
                 nearest = difflib.get_close_matches(name, found, n=1)
                 hint = f"did you mean {nearest[0]!r}? " if nearest else ""
                 raise DataError(
-                    f"{self.path} has no column {name!r}, found {', '.join(found)}; {hint}Name the "
-                    f"columns by the settings {settings}"
+                    f"{self.path} has no column {name!r}, found {', '.join(found)}; {hint}Rename "
+                    f"one, or name the columns by a recipe's settings {settings}"
                 )
 
 
@@ -97,7 +104,7 @@ def _open_csv(path: Path) -> Table:
 
     content = read_text_bytes(path)
     if not content.strip():
-        raise DataError(f"{path} is empty, expected a line of column names and a row a step")
+        raise DataError(f"{path} is empty, expected a line of column names, and rows")
     names = next(_csv_records(content, path))[1]
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
@@ -126,13 +133,38 @@ def _csv_records(content: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
 
 
+def refuse_short_rows(path: Path) -> None:
+    """Refuse a CSV file with a row that lacks cells: polars takes these for empty ones.
+
+    Raises
+    ------
+    DataError
+        The line is named.
+    """
+    records = _csv_records(read_text_bytes(path), path)
+    expected = len(next(records)[1])
+    for line, record in records:
+        if 0 < len(record) < expected:
+            raise _wrong_width(path, line, record, expected)
+
+
+def _wrong_width(path: Path, line: int, record: list[str], expected: int) -> DataError:
+    return DataError(f"{path}, line {line}: found {len(record)} cells, expected {expected}")
+
+
 def _explain_csv(content: bytes, path: Path, error: Exception) -> NoReturn:
     """Name the line that polars stumbled over."""
     records = _csv_records(content, path)
     expected = len(next(records)[1])
     for line, record in records:
         if len(record) > expected:
-            raise DataError(f"{path}, line {line}: found {len(record)} cells, expected {expected}")
+            raise _wrong_width(path, line, record, expected)
+    for line, text in enumerate(text_lines(content, str(path)), start=1):
+        if text.count('"') % 2:
+            raise DataError(
+                f"{path}, line {line} or after: found a lone quotation mark, expected a cell that "
+                "has one to stand in quotes, and the mark twice"
+            )
     raise DataError(f"{path}: {_first_line(error)}; expected a CSV table") from None
 
 
@@ -154,6 +186,8 @@ def _open_json_lines(path: Path) -> Table:
         frame = pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
         _explain_json_lines(content, path, error)
+    if _HALF_A_PAIR.search(content):
+        _refuse_halves(content, path)
 
     def line_of(row: int) -> str:
         line, _ = next(islice(_json_records(content, path), row, None))
@@ -178,7 +212,21 @@ def _explain_json_lines(content: bytes, path: Path, error: Exception) -> NoRetur
             raise DataError(f"{place}: {problem}; expected a JSON object") from None
         if not isinstance(value, dict):
             raise DataError(f"{place}: found {text.strip()[:40]!r}, expected a JSON object")
+    _refuse_halves(content, path)
     raise DataError(f"{path}: {_first_line(error)}; expected a JSON object a line") from None
+
+
+def _refuse_halves(content: bytes, path: Path) -> None:
+    """Half of a surrogate pair is no character; polars takes it for the character NUL."""
+    for line, text in _json_records(content, path):
+        if _HALF_A_PAIR.search(text.encode()):
+            try:
+                json.dumps(json.loads(text), ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                half = error.object[error.start]
+                raise DataError(
+                    f"{path}, line {line}: found half of a surrogate pair, {half!r}, expected both"
+                ) from None
 
 
 def _refuse_constant(name: str) -> Any:
