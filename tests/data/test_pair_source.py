@@ -226,7 +226,7 @@ def test_what_the_built_in_sets_ask_for():
 
 
 def test_a_size_that_leaves_nothing_for_training_is_refused():
-    with pytest.raises(DataError, match="no word occurs"):
+    with pytest.raises(DataError, match="size is 1, of which validation and test take 2, expected"):
         load(PairDataSettings(name="copy", size=1))
 
 

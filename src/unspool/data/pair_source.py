@@ -202,7 +202,13 @@ def _drawn(name: str, settings: PairDataSettings) -> dict[str, Pairs]:
     size = SIZE if settings.size is None else settings.size
     shares = {"validation": settings.validation, "test": settings.test}
     counts = {split: max(1, int(share * size + 0.5)) for split, share in shares.items() if share}
-    counts["train"] = max(0, size - sum(counts.values()))
+    held_out = sum(counts.values())
+    if held_out >= size:
+        raise DataError(
+            f"size is {size}, of which validation and test take {held_out}, expected a pair at "
+            "least to learn from; raise size"
+        )
+    counts["train"] = size - held_out
     draws: dict[str, Callable[[str, int, int], Pairs]] = {
         "dates": partial(dates.draw, locale_mark=settings.locale_mark),
         "reverse": artificial_pairs.reverse,
