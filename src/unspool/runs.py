@@ -16,9 +16,10 @@ from unspool.storage import write_file
 from unspool.tasks import model_card, model_folder
 from unspool.tasks.metric import Metric
 from unspool.tasks.task import Task
-from unspool.training.checkpoints import Checkpoints
+from unspool.training.checkpoints import Checkpoints, checkpoints_in
 from unspool.training.loop import train as train_loop
 from unspool.training.lr_finder import Search, find_lr
+from unspool.training.origin import Origin
 from unspool.training.report import MetricsFile, Observer, TensorBoard, read_metrics
 from unspool.training.state import Progress, TrainingState
 
@@ -142,10 +143,11 @@ def resume(
     Raises
     ------
     UnspoolError
-        If it is no run's folder, or a checkpoint is damaged.
+        If it is no run's folder, a checkpoint is damaged, or recipe or data is not what the run
+        began with.
     """
     run, recipe = RunFolder(folder), recipe_of(folder)
-    if run.model.exists() and not Checkpoints(run.checkpoints).exist:
+    if run.model.exists() and not checkpoints_in(run.checkpoints):
         raise ModelFolderError(
             f"{folder} holds a finished model and no checkpoint, expected one to go on from; "
             "train again into another folder to repeat the run"
@@ -179,7 +181,8 @@ def _run(
 ) -> Outcome:
     task.model.to(device or "cpu")
     state = TrainingState.start(task, recipe.training)
-    metrics, checkpoints = MetricsFile(run.metrics), Checkpoints(run.checkpoints)
+    origin = Origin.of(recipe.model_dump(mode="json"), task)
+    metrics, checkpoints = MetricsFile(run.metrics), Checkpoints(run.checkpoints, origin)
     files: list[Observer] = [metrics, checkpoints]
     if recipe.training.tensorboard:
         files.append(TensorBoard(run.path / "tensorboard"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unspool import runs
-from unspool.errors import DataError, ModelFolderError
+from unspool.errors import DataError, ModelFolderError, RecipeError
 from unspool.inspection import plots
 from unspool.recipes import recipe as recipes
 from unspool.tasks import model_folder
@@ -282,42 +282,128 @@ def test_without_the_damaged_one_it_goes_on_from_the_one_before(tmp_path, run, d
     assert left_by(run) == left_by(tmp_path / "whole")
 
 
-def test_a_checkpoint_of_another_network_is_refused(run):
+def edit(run: Path, before: str, now: str) -> None:
+    """Change a line of the recipe."""
     text = (run / "recipe.toml").read_text()
-    (run / "recipe.toml").write_text(text.replace("hidden_size = 4", "hidden_size = 5"))
-    with pytest.raises(ModelFolderError, match=r"does not fit recipe\.toml"):
-        runs.resume(run)
+    assert text.count(f"{before}\n") == 1
+    (run / "recipe.toml").write_text(text.replace(f"{before}\n", f"{now}\n"))
 
 
 @pytest.mark.parametrize(
-    ("more", "what"),
-    [("c c c c\n", "source-vocabulary.json and target-vocabulary.json"), ("a\n" * 9, "batches")],
+    ("before", "now", "message"),
+    [
+        ("hidden_size = 4", "hidden_size = 5", "model.hidden_size was 4 and is 5; change"),
+        ("lr = 0.03", "lr = 0.3", "training.optimizer.lr was 0.03 and is 0.3; change that back"),
+        ('name = "adamw"', 'name = "sgd"', 'training.optimizer.name was "adamw" and is "sgd"'),
+        ("seed = 3", "seed = 4", "seed was 3 and is 4; change that back, or train anew"),
+        ("shift = 1", "shift = 0", "data.augmentation.shift was 1 and is 0"),
+        ("dropout = 0.3", "dropout = 0.25", "model.dropout was 0.3 and is 0.25"),
+    ],
 )
-def test_a_run_does_not_go_on_with_other_data(tmp_path, more, what):
+def test_a_run_does_not_go_on_by_another_recipe(run, before, now, message):
+    files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    edit(run, before, now)
+    with pytest.raises(RecipeError, match=f"not what the run began with: .*{message}"):
+        runs.resume(run)
+    edit(run, now, before)
+    assert files == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_what_decides_nothing_that_was_learned_may_be_changed(tmp_path, run):
+    edit(run, f"epochs = {EPOCHS}", f"epochs = {EPOCHS + 1}")
+    edit(run, 'keep = "best"', 'keep = "last"\npatience = 9')
+    data = str(tmp_path / "own.npz")
+    moved = shutil.move(data, tmp_path / "moved.npz")
+    edit(run, f'path = "{data}"', f'path = "{moved}"')
+    assert runs.resume(run).kept_epoch == EPOCHS + 1
+
+
+def test_a_schedule_that_spans_the_run_keeps_its_epochs(tmp_path, described):
+    stopped(described(schedule=SCHEDULES["one-cycle"]), tmp_path / "run", "epoch", 3)
+    edit(tmp_path / "run", f"epochs = {EPOCHS}", "epochs = 9")
+    with pytest.raises(RecipeError, match=f"training.epochs was {EPOCHS} and is 9"):
+        runs.resume(tmp_path / "run")
+
+
+def test_a_run_does_not_go_on_with_other_values(tmp_path, run):
+    with np.load(tmp_path / "own.npz") as file:
+        x, y = file["x"], file["y"]
+    first, second = np.unique(y)[:2]
+    for values, labels in ((x[:, ::-1], y), (x, np.where(y == first, second, first))):
+        np.savez(tmp_path / "own.npz", x=values, y=labels)
+        with pytest.raises(DataError, match=r"began with: .*another training part, another validation"):
+            runs.resume(run)
+    np.savez(tmp_path / "own.npz", x=x, y=y)
+    runs.resume(run)
+
+
+def test_a_run_of_an_earlier_version_has_nothing_to_compare(run):
+    swap("origin", None)(newest(run) / "state.json")
+    with pytest.raises(ModelFolderError, match="is damaged"):
+        runs.resume(run)
+    numbers = json.loads((newest(run) / "state.json").read_text())
+    del numbers["origin"]
+    (newest(run) / "state.json").write_text(json.dumps(numbers))
+    runs.resume(run)
+
+
+TRANSLATE = {
+    "task": "translate",
+    "data": {"path": "own.src", "target_path": "own.tgt"},
+    "model": {"hidden_size": 4},
+}
+PREDICT = {
+    "task": "predict",
+    "data": {"path": "own.src", "vocabulary": {"unit": "byte"}},
+    "model": {"hidden_size": 4},
+}
+TEXT = "".join("b" + " a" * (number % 7 + 1) + "\n" for number in range(30))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "text", "what"),
+    [
+        (TRANSLATE, TEXT + "c c\n", "source-vocabulary.json, another target-vocabulary.json"),
+        (TRANSLATE, TEXT.replace("b a", "a b"), "another training part"),
+        (PREDICT, TEXT.replace("b a", "a b"), "another training part, another validation part;"),
+    ],
+)
+def test_a_run_does_not_go_on_with_another_text(tmp_path, monkeypatch, recipe, text, what):
     """Its tokens' numbers may mean other words by then, and its model be written anew with them."""
+    monkeypatch.chdir(tmp_path)
     sides = [tmp_path / name for name in ("own.src", "own.tgt")]
     for side in sides:
-        side.write_text("a a a\nb b\na b a\n")
-    values = {
-        "task": "translate",
-        "data": {"path": str(sides[0]), "target_path": str(sides[1])},
-        "model": {"hidden_size": 4},
-        "training": {"epochs": 2, "batch_size": 8},
-    }
+        side.write_text(TEXT)
+    values = {**recipe, "training": {"epochs": 2, "batch_size": 8}}
     run = tmp_path / "run"
     runs.train(recipes.NamedRecipe("own", recipes.check(values, "own")), run)
-    text = (run / "recipe.toml").read_text()
-    assert "beam = 5" in text
-    (run / "recipe.toml").write_text(text.replace("beam = 5", "beam = 3"))
-    runs.resume(run)  # how answers are searched for is nothing that was learned
+    if recipe is TRANSLATE:
+        edit(run, "beam = 5", "beam = 3")
+        runs.resume(run)  # how answers are searched for is nothing that was learned
     before = left_by(run)
-    vocabulary = (run / "model" / "source-vocabulary.json").read_bytes()
+    folder = {path.name: path.read_bytes() for path in (run / "model").iterdir()}
     for side in sides:
-        side.write_text(side.read_text() + more)
-    with pytest.raises(DataError, match=f"not what the run began with.*{what}"):
+        side.write_text(text)
+    with pytest.raises(DataError, match=f"the data is not what the run began with: .*{what}"):
         runs.resume(run)
     assert left_by(run) == before
-    assert (run / "model" / "source-vocabulary.json").read_bytes() == vocabulary
+    assert folder == {path.name: path.read_bytes() for path in (run / "model").iterdir()}
+
+
+@pytest.mark.usefixtures("_losses_to_and_fro")
+def test_a_damaged_checkpoint_may_be_removed_wherever_the_best_one_is(tmp_path, described):
+    """The one before it names another best epoch, which must be there as well."""
+    run = tmp_path / "run"
+    stopped(described(epochs=7), run, "epoch", 5)
+    shutil.rmtree(run / "checkpoints" / f"step-{5 * STEPS}")
+    assert runs.resume(run).progress.epoch == 7
+
+
+@pytest.fixture
+def _losses_to_and_fro(monkeypatch):
+    """Validation losses of which the fourth is none of the best so far."""
+    losses = iter([5.0, 4.0, 3.0, 9.0, 2.0, *range(10, 99)])
+    monkeypatch.setattr(Classify, "validate", lambda task: {"loss": next(losses), "accuracy": 0.5})
 
 
 @pytest.mark.usefixtures("_second_epoch_is_best")

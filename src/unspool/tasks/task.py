@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unspool.settings import Settings
@@ -107,6 +108,14 @@ class Task(ABC):
     def notes(self) -> Sequence[str]:
         """What a user should know of the data before it is learned from; nothing by default."""
         return ()
+
+    @property
+    def parts(self) -> Mapping[str, Sequence[NDArray[Any]]]:
+        """What is learned from and what epochs are judged by, as arrays, part by part.
+
+        A run goes on with the same alone; nothing by default, and then nobody compares.
+        """
+        return {}
 
     # --- learning --------------------------------------------------------------------------
 

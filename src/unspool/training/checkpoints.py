@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from unspool.errors import DataError, ModelFolderError
+from unspool.errors import ModelFolderError, UnspoolError
 from unspool.storage import replacing_folder
+from unspool.training.origin import Origin
 from unspool.training.report import Observer
 from unspool.training.state import TrainingState, part_of
 
@@ -22,16 +24,20 @@ _NEWEST_KEPT = 2
 
 
 class Checkpoints(Observer):
-    """Folders ``step-N``, one after each epoch; the newest two and the best are kept.
+    """Folders ``step-N``, one after each epoch.
+
+    The newest two are kept, so that a damaged one is no loss, and the best epoch of either.
 
     Parameters
     ----------
     folder : Path
         Where the ``step-N`` folders lie.
+    origin : Origin
+        What the run is trained from.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, origin: Origin) -> None:
+        self._folder, self._origin = folder, origin
 
     def epoch_ended(self, state: TrainingState, improved: bool) -> None:
         """Save the state, then drop what is no longer needed."""
@@ -40,8 +46,9 @@ class Checkpoints(Observer):
         folder = self._folder / f"step-{state.progress.step}"
         with replacing_folder(folder, (_TENSORS, _NUMBERS)) as aside:
             (aside / _TENSORS).write_bytes(safetensors.torch.save(tensors))
-            (aside / _NUMBERS).write_text(json.dumps(state.numbers(), indent=1))
-        self._drop_old(state.progress.best_epoch)
+            numbers = {"origin": asdict(self._origin), **state.numbers()}
+            (aside / _NUMBERS).write_text(json.dumps(numbers, indent=1))
+        self._drop_old()
 
     def resume(self, state: TrainingState) -> None:
         """Bring a run's state to where its newest checkpoint was taken.
@@ -51,11 +58,11 @@ class Checkpoints(Observer):
         Raises
         ------
         ModelFolderError
-            If a checkpoint is damaged, or does not fit the run's recipe.
-        DataError
-            If the run began with other data.
+            If a checkpoint is damaged.
+        RecipeError, DataError
+            If the run began with another recipe, or with other data.
         """
-        folders = self._newest_first()
+        folders = checkpoints_in(self._folder)
         if not folders:
             return
         for unfinished in self._folder.glob(".step-*"):  # the process was killed while saving
@@ -63,23 +70,20 @@ class Checkpoints(Observer):
         newest = folders[0]
         tensors, numbers = _tensors(newest), _numbers(newest)
         try:
+            if "origin" in numbers:  # runs of earlier versions have none
+                self._origin.check(numbers["origin"])
             state.restore(tensors, numbers, self._best_weights(numbers))
-        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, ModelFolderError | DataError):
-                raise
+        except UnspoolError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             problem = " ".join(f"{type(error).__name__}: {error}".split())
             raise _damaged(newest, f"it does not fit recipe.toml: {problem}") from error
-
-    @property
-    def exist(self) -> bool:
-        """Whether there is any to go on from."""
-        return bool(self._newest_first())
 
     def _best_weights(self, numbers: dict[str, Any]) -> dict[str, Tensor] | None:
         best_epoch = numbers["progress"]["best_epoch"]
         if best_epoch == 0:
             return None
-        for folder in self._newest_first():
+        for folder in checkpoints_in(self._folder):
             if _numbers(folder)["progress"]["epoch"] == best_epoch:
                 return part_of(_tensors(folder), "model")
         raise ModelFolderError(
@@ -87,16 +91,21 @@ class Checkpoints(Observer):
             "beside the newest; start the run again with unspool train"
         )
 
-    def _newest_first(self) -> list[Path]:
-        if not self._folder.is_dir():
-            return []
-        complete = [path for path in self._folder.iterdir() if re.fullmatch(r"step-\d+", path.name)]
-        return sorted(complete, key=lambda path: int(path.name[5:]), reverse=True)
-
-    def _drop_old(self, best_epoch: int) -> None:
-        for folder in self._newest_first()[_NEWEST_KEPT:]:
-            if _numbers(folder)["progress"]["epoch"] != best_epoch:
+    def _drop_old(self) -> None:
+        folders = checkpoints_in(self._folder)
+        newest, old = folders[:_NEWEST_KEPT], folders[_NEWEST_KEPT:]
+        best = [_numbers(folder)["progress"]["best_epoch"] for folder in newest]
+        for folder in old:
+            if _numbers(folder)["progress"]["epoch"] not in best:
                 shutil.rmtree(folder)
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The complete ones, the newest first."""
+    if not folder.is_dir():
+        return []
+    complete = [path for path in folder.iterdir() if re.fullmatch(r"step-\d+", path.name)]
+    return sorted(complete, key=lambda path: int(path.name[5:]), reverse=True)
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:

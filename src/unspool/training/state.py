@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from unspool.errors import DataError
 from unspool.tasks.task import Task
 from unspool.training import precision
 from unspool.training.averaging import NonMonotonicASGD
@@ -50,16 +47,12 @@ class Progress:
 
 @dataclass
 class TrainingState:
-    """A task's model with its optimiser, schedule and progress.
-
-    ``data`` tells what was learned from by what the task made of it, see :func:`traits`.
-    """
+    """A task's model with its optimiser, schedule and progress."""
 
     task: Task
     optimizer: Optimizer
     schedule: Schedule
     progress: Progress = field(default_factory=Progress)
-    data: dict[str, str] = field(default_factory=dict)
     best_weights: dict[str, Tensor] | None = None
     _since: float = field(default_factory=time.perf_counter)
 
@@ -70,7 +63,7 @@ class TrainingState:
         optimizer = settings.optimizer.build(task.model)
         steps = task.batches_an_epoch(settings.batch_size)
         schedule = settings.schedule.build(optimizer, steps, settings.epochs)
-        return cls(task, optimizer, schedule, data=traits(task, steps))
+        return cls(task, optimizer, schedule)
 
     @property
     def lr(self) -> float:
@@ -131,7 +124,6 @@ class TrainingState:
     def numbers(self) -> dict[str, Any]:
         """All the rest, fit for JSON."""
         return {
-            "data": self.data,
             "progress": asdict(self.progress),
             "schedule": self.schedule.state_dict(),
             "optimizer": self.optimizer.state_dict()["param_groups"],
@@ -143,14 +135,7 @@ class TrainingState:
         numbers: dict[str, Any],
         best_weights: dict[str, Tensor] | None,
     ) -> None:
-        """Go on from what :meth:`tensors` and :meth:`numbers` gave.
-
-        Raises
-        ------
-        DataError
-            If the task has been given other data since.
-        """
-        self._compare(numbers.get("data", self.data))
+        """Go on from what :meth:`tensors` and :meth:`numbers` gave."""
         averages: dict[int, dict[str, Tensor]] = {}
         for name, value in part_of(tensors, "optimizer").items():
             index, _, key = name.partition(".")
@@ -165,35 +150,6 @@ class TrainingState:
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"])
         self._since = time.perf_counter()
-
-    def _compare(self, data: dict[str, str]) -> None:
-        """Say so where the data is not what the run began with."""
-        changed = [name for name, found in self.data.items() if data.get(name) != found]
-        if changed:
-            raise DataError(
-                "the data, or the recipe, is not what the run began with: there would be other "
-                f"{' and '.join(changed)}; bring both back as they were, or train anew by "
-                "unspool train"
-            )
-
-
-_SETTINGS = {"model", "data", "decoding"}
-"""What a predictor's description has from the recipe alone; it may be changed before going on."""
-
-
-def traits(task: Task, steps: int) -> dict[str, str]:
-    """What a task has made of its data: vocabularies, labels and the like, batches an epoch.
-
-    Other data gives other weights a meaning that nobody has trained, so that a run must not go on
-    with it. Texts are told by their SHA-256.
-    """
-    predictor = task.predictor
-    known = {name: each.to_json() for name, each in predictor.vocabularies.items()}
-    description = predictor.description()
-    labels = {key: description[key] for key in description.keys() - _SETTINGS}
-    known["labels"] = json.dumps(labels, sort_keys=True)
-    found = {name: sha256(text.encode()).hexdigest() for name, text in known.items()}
-    return found | {"batches an epoch": str(steps)}
 
 
 def part_of(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:

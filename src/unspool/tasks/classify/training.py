@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -133,6 +134,14 @@ class Classify(Task):
         if len(self._validation):
             predictor.targets(self._validation, self._validation_title)  # before any training
         self._class_weights = _weights(class_weights, predictor.classes, self._targets)
+
+    @property
+    def parts(self) -> dict[str, list[NDArray[Any]]]:
+        """Values, lengths and labels of the training and the validation part."""
+        return {
+            name: [each.values, each.lengths, *([] if each.labels is None else [each.labels])]
+            for name, each in (("training", self._training), ("validation", self._validation))
+        }
 
     def batches_an_epoch(self, batch_size: int) -> int:
         """Training batches that one epoch has."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import model_validator
 from torch import Tensor
 
@@ -122,12 +124,20 @@ class Draw(Task):
         self, predictor: DrawingPredictor, division: PictureDivision, *, title: str = "data"
     ) -> None:
         self.predictor = predictor
+        self._training, self._validation = division.training, division.validation
         self._pictures = torch.from_numpy(division.training.grey)  # (N, R, C)
         self._targets = predictor.targets(division.training.labels, f"{title} (training part)")
-        self._validation = division.validation
         self._validation_title = f"{title} (validation part)"
         if len(self._validation):
             predictor.targets(self._validation.labels, self._validation_title)
+
+    @property
+    def parts(self) -> dict[str, list[NDArray[Any]]]:
+        """Pictures and labels of the training and the validation part."""
+        return {
+            name: [each.grey, *([] if each.labels is None else [each.labels])]
+            for name, each in (("training", self._training), ("validation", self._validation))
+        }
 
     def batches_an_epoch(self, batch_size: int) -> int:
         """Training batches that one epoch has."""

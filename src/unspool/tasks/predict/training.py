@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -149,6 +150,14 @@ class Predict(Task):
                 if len(part):
                     with naming(f"{title} ({name} part)"):
                         Windows(part, predictor.context, 1)  # refuses what is too short
+
+    @property
+    def parts(self) -> dict[str, list[NDArray[Any]]]:
+        """Tokens of the training and the validation part, and where documents begin."""
+        return {
+            name: [each.tokens, each.starts]
+            for name, each in (("training", self._training), ("validation", self._validation))
+        }
 
     # --- learning --------------------------------------------------------------------------
 

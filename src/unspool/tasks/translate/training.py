@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from pydantic import model_validator
 
 from unspool.data import pair_source
 from unspool.data.pair_batches import PairBatch, PairBatches
+from unspool.data.pair_corpus import PairCorpus
 from unspool.data.pair_settings import PairDataSettings
 from unspool.data.pair_source import PairDivision
 from unspool.decoding.settings import BeamSettings
@@ -104,6 +107,12 @@ class Translate(Task):
         """How many pairs are left out, of which part, and why."""
         return self._notes
 
+    @property
+    def parts(self) -> dict[str, list[NDArray[Any]]]:
+        """Tokens of both sides of the training and the validation part."""
+        parts = (("training", self._training), ("validation", self._validation))
+        return {name: _arrays(each) for name, each in parts}
+
     # --- learning --------------------------------------------------------------------------
 
     def batches_an_epoch(self, batch_size: int) -> int:
@@ -145,3 +154,8 @@ class Translate(Task):
             return None
         evaluation = self.predictor.judge(self._validation, self._validation_title)
         return {"loss": evaluation.loss, **evaluation.metrics}
+
+
+def _arrays(corpus: PairCorpus) -> list[NDArray[Any]]:
+    sides = (corpus.sources, corpus.targets)
+    return [array for side in sides for array in (side.tokens, side.offsets)]
