@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -7,16 +8,17 @@ import pytest
 from unspool.errors import SaveError
 from unspool.storage import replacing_folder, write_file
 
-FILES = ("a.txt", "b.txt")
+FILES, MARK = ("a.json", "b.txt"), ("a.json", "made")
 
 
 def fill(folder: Path, text: str = "new") -> None:
-    for name in FILES:
-        (folder / name).write_text(text)
+    (folder / "a.json").write_text(json.dumps({"made": text}))
+    (folder / "b.txt").write_text(text)
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+    found = {path.name: path.read_text() for path in sorted(folder.iterdir())}
+    return {**found, "a.json": json.loads(found["a.json"])["made"]}
 
 
 @pytest.fixture
@@ -30,22 +32,22 @@ def target(tmp_path) -> Path:
 
 def untouched(target: Path) -> bool:
     alone = os.listdir(target.parent) == [target.name]
-    return alone and contents(target) == {"a.txt": "old", "b.txt": "old"}
+    return alone and contents(target) == {"a.json": "old", "b.txt": "old"}
 
 
 def test_a_new_folder_appears_complete_with_its_parents(tmp_path):
     target = tmp_path / "x" / "y"
-    with replacing_folder(target, FILES) as aside:
+    with replacing_folder(target, FILES, MARK) as aside:
         fill(aside)
         assert not target.exists()
-    assert contents(target) == {"a.txt": "new", "b.txt": "new"}
+    assert contents(target) == {"a.json": "new", "b.txt": "new"}
     assert os.listdir(target.parent) == ["y"]
 
 
 def test_an_earlier_folder_is_replaced_whole(target):
-    with replacing_folder(target, FILES) as aside:
-        (aside / "a.txt").write_text("new")
-    assert contents(target) == {"a.txt": "new"}
+    with replacing_folder(target, FILES, MARK) as aside:
+        (aside / "a.json").write_text('{"made": "new"}')
+    assert contents(target) == {"a.json": "new"}
     assert os.listdir(target.parent) == ["target"]
 
 
@@ -59,8 +61,8 @@ def test_an_earlier_folder_is_replaced_whole(target):
 )
 def test_whatever_happens_while_writing_the_old_folder_stays(target, failure, expected):
     def write():
-        with replacing_folder(target, FILES) as aside:
-            (aside / "a.txt").write_text("new")
+        with replacing_folder(target, FILES, MARK) as aside:
+            (aside / "a.json").write_text("new")
             raise failure
 
     with pytest.raises(expected):
@@ -82,7 +84,7 @@ def test_whatever_happens_while_swapping_the_old_folder_stays(target, monkeypatc
     monkeypatch.setattr(Path, "rename", failing)
     with (
         pytest.raises((SaveError, KeyboardInterrupt)),
-        replacing_folder(target, FILES) as aside,
+        replacing_folder(target, FILES, MARK) as aside,
     ):
         fill(aside)
     assert untouched(target)
@@ -91,7 +93,7 @@ def test_whatever_happens_while_swapping_the_old_folder_stays(target, monkeypatc
 def test_a_full_disk_is_explained(target):
     with (
         pytest.raises(SaveError, match=r"could not write .*target: No space left on device"),
-        replacing_folder(target, FILES),
+        replacing_folder(target, FILES, MARK),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -99,25 +101,46 @@ def test_a_full_disk_is_explained(target):
 def test_a_folder_with_anything_else_in_it_is_never_replaced(target):
     (target / "thesis.tex").write_text("years of work")
     with pytest.raises(SaveError, match=r"target holds thesis.tex, expected a new or empty folder"):
-        replacing_folder(target, FILES).__enter__()
+        replacing_folder(target, FILES, MARK).__enter__()
     assert (target / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("mark", [None, "no JSON", "[]", '{"title": "mine"}'])
+def test_a_folder_of_somebody_else_is_never_replaced_whatever_its_names(target, mark):
+    if mark is None:
+        (target / "a.json").unlink()
+    else:
+        (target / "a.json").write_text(mark)
+    before = {path: path.read_bytes() for path in target.iterdir()}
+    with pytest.raises(SaveError, match=r"target holds [ab]\..*, expected a new or empty folder"):
+        replacing_folder(target, FILES, MARK).__enter__()
+    assert before == {path: path.read_bytes() for path in target.iterdir()}
+
+
+def test_a_folder_by_the_name_of_a_file_is_never_replaced(target):
+    (target / "b.txt").unlink()
+    (target / "b.txt").mkdir()
+    (target / "b.txt" / "thesis.tex").write_text("years of work")
+    with pytest.raises(SaveError, match=r"target holds b\.txt, expected a new or empty folder"):
+        replacing_folder(target, FILES, MARK).__enter__()
+    assert (target / "b.txt" / "thesis.tex").read_text() == "years of work"
 
 
 def test_a_file_is_never_replaced_by_a_folder(tmp_path):
     target = tmp_path / "file"
     target.write_text("mine")
     with pytest.raises(SaveError, match="Not a directory"):
-        replacing_folder(target, FILES).__enter__()
+        replacing_folder(target, FILES, MARK).__enter__()
     assert target.read_text() == "mine"
 
 
 def test_a_link_stays_a_link(target, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(target)
-    with replacing_folder(link, FILES) as aside:
+    with replacing_folder(link, FILES, MARK) as aside:
         fill(aside)
     assert link.is_symlink()
-    assert contents(target) == {"a.txt": "new", "b.txt": "new"}
+    assert contents(target) == {"a.json": "new", "b.txt": "new"}
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):
@@ -150,6 +173,6 @@ def test_a_file_in_place_of_a_parent_is_explained(tmp_path):
         write_file(tmp_path / "file" / "below", "x")
     with (
         pytest.raises(SaveError, match="could not write"),
-        replacing_folder(tmp_path / "file" / "below", FILES),
+        replacing_folder(tmp_path / "file" / "below", FILES, MARK),
     ):
         pass

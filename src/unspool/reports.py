@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sized
+import math
+from collections.abc import Mapping, Sized
 from pathlib import Path
+from typing import Any
 
 from unspool.errors import DataError
 from unspool.inspection import plots
@@ -59,10 +61,23 @@ def write(evaluation: Evaluation, title: str, folder: Path) -> None:
     """
     pictures = plots.pictures(evaluation, title)
     texts = evaluation.texts()
-    with replacing_folder(folder, (_REPORT, *pictures, *texts)) as aside:
-        (aside / _REPORT).write_text(json.dumps(evaluation.report(), indent=1) + "\n")
+    with replacing_folder(folder, (_REPORT, *pictures, *texts), (_REPORT, "loss")) as aside:
+        (aside / _REPORT).write_text(to_json(evaluation.report(), indent=1) + "\n")
         for name, picture in pictures.items():
             if picture is not None:
                 (aside / name).write_bytes(picture)
         for name, text in texts.items():
             (aside / name).write_text(text, encoding="utf-8", newline="")
+
+
+def to_json(figures: Mapping[str, Any], **options: Any) -> str:
+    """Write figures as JSON, which has no number that is not finite: null."""
+    return json.dumps(_finite(figures), **options)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,6 +12,7 @@ from unspool.errors import ModelFolderError, SaveError
 from unspool.inspection import plots
 from unspool.recipes import recipe as recipes
 from unspool.recipes.recipe import NamedRecipe, Recipe
+from unspool.seeding import seeded
 from unspool.storage import write_file
 from unspool.tasks import model_card, model_folder
 from unspool.tasks.metric import Metric
@@ -184,15 +185,14 @@ def _run(
     origin = Origin.of(recipe.model_dump(mode="json"), task)
     metrics, checkpoints = MetricsFile(run.metrics), Checkpoints(run.checkpoints, origin)
     files: list[Observer] = [metrics, checkpoints]
-    if recipe.training.tensorboard:
-        files.append(TensorBoard(run.path / "tensorboard"))
     if not resumed:
         write_file(run.recipe, recipe.to_toml())
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with seeded(recipe.seed):
         if resumed:
             checkpoints.resume(state)
             metrics.forget_after(state.progress.step)
+        if recipe.training.tensorboard:
+            files.append(TensorBoard(run.path / "tensorboard", state.progress.step))
         try:
             train_loop(state, recipe.training, recipe.seed, [*files, *observers])
         finally:
@@ -215,6 +215,5 @@ def search_lr(
     """Try ever higher learning rates on a recipe; see :mod:`unspool.training.lr_finder`."""
     task = recipe.build(recipe.seed, data_dir)
     task.model.to(device or "cpu")
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with seeded(recipe.seed):
         return find_lr(task, recipe.training, recipe.seed)

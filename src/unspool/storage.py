@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ from unspool.errors import SaveError
 
 
 @contextmanager
-def replacing_folder(target: Path, files: Collection[str]) -> Iterator[Path]:
+def replacing_folder(target: Path, files: Collection[str], mark: tuple[str, str]) -> Iterator[Path]:
     """Give an empty folder to fill, which takes the target's place once it is complete.
 
     Whatever goes wrong, the target is afterwards what it was before, and nothing else remains.
@@ -24,6 +25,9 @@ def replacing_folder(target: Path, files: Collection[str]) -> Iterator[Path]:
     target : Path
     files : collection of str
         The names that such a folder holds. A target that holds any other is not replaced.
+    mark : pair of str
+        What tells that a folder is such a one: which of the files is a JSON object, and a key that
+        it has. A target with files but without that is not replaced either.
 
     Raises
     ------
@@ -31,7 +35,7 @@ def replacing_folder(target: Path, files: Collection[str]) -> Iterator[Path]:
         If it could not be written, as on a full disk, or would cost the user something else.
     """
     target = Path(os.path.realpath(target))
-    _check_replaceable(target, files)
+    _check_replaceable(target, files, mark)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
@@ -68,19 +72,30 @@ def write_file(target: Path, content: bytes | str) -> None:
         raise _explained(target, error) from error
 
 
-def _check_replaceable(target: Path, files: Collection[str]) -> None:
+def _check_replaceable(target: Path, files: Collection[str], mark: tuple[str, str]) -> None:
     """Refuse to replace what was not made by the same command."""
     try:
-        foreign = sorted(set(os.listdir(target)) - set(files))
+        held = sorted(os.scandir(target), key=lambda entry: entry.name)
     except FileNotFoundError:
         return
     except OSError as error:
         raise _explained(target, error) from error
+    foreign = [each.name for each in held if each.name not in files or not each.is_file()]
+    if not foreign and not _is_marked(target, *mark):
+        foreign = [each.name for each in held]
     if foreign:
         raise SaveError(
             f"{target} holds {foreign[0]}, expected a new or empty folder, or one with nothing "
             f"but {', '.join(files)}, which would be replaced; choose another folder"
         )
+
+
+def _is_marked(folder: Path, name: str, key: str) -> bool:
+    try:
+        found = json.loads((folder / name).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and key in found
 
 
 def _swap(aside: Path, target: Path) -> None:

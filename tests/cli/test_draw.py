@@ -176,3 +176,24 @@ def test_it_is_evaluated_as_every_model_is(command, folders):
     answer = command("evaluate", folders / "binary", "--by-step")
     assert "nats an image" in answer.out.splitlines()[-2]
     assert answer.out.splitlines()[-2].startswith("test: nats_per_image ")
+
+
+def test_an_input_is_not_drawn_over(command, folders, picture, tmp_path):
+    before = picture.read_bytes()
+    for options in (
+        ["--out", picture],
+        ["--out", tmp_path / "out.png", "--show-steps", picture],
+    ):
+        answer = command("draw", folders / "binary", picture, *options)
+        assert answer.status == 1
+        assert f"{picture} is also an input, expected another; choose a new one" in answer.err
+        assert picture.read_bytes() == before
+        assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("name", ["out.jpg", "out", "."])
+def test_a_picture_is_called_one(command, folders, tmp_path, name):
+    answer = command("draw", folders / "binary", "--out", tmp_path / name)
+    assert answer.status == 1
+    assert "expected a name that ends in .png" in answer.err
+    assert list(tmp_path.iterdir()) == []

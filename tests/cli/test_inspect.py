@@ -42,6 +42,21 @@ def test_a_picture(command, digits_run, digit, tmp_path):
     assert found["belief"][0, -1].max() == pytest.approx(probability)
 
 
+def test_pictures_of_an_earlier_inspection_are_gone(
+    command, digits_run, fable_run, digit, tmp_path
+):
+    out = tmp_path / "inside"
+    assert command("inspect", digits_run, digit, "--out", out, "--neighbours", "2").status == 0
+    assert (out / "neighbours.png").exists()
+    (out / "mine.png").write_text("not a trace's")
+    assert command("inspect", fable_run, "the mice", "--out", out).status == 0
+    listed = json.loads((out / "trace.json").read_text())["pictures"]
+    names = {path.name for path in out.iterdir()}
+    assert names == {"trace.npz", "trace.json", "mine.png", *listed}
+    assert "neighbours.png" not in names
+    Trace.load(out)
+
+
 def test_one_object(command, digits_run, digit, tmp_path):
     options = ("--steps", "2:5", "--layers", "0", "--attribute", "3", "--neighbours", "2")
     found = json.loads(

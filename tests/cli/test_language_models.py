@@ -253,3 +253,19 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path):
     newest = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1]
     state = safetensors.torch.load_file(newest / "state.safetensors")
     assert state["task.0.h"].shape == (1, 4, 8)
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeffthe mice\r\nof an\u2028\x0c\x85end\n", "\ufeffthe mice\n\n"]
+)
+def test_standard_input_is_read_as_a_file_is(command, fable_run, tmp_path, text):
+    (tmp_path / "lines.txt").write_bytes(text.encode())
+    of_file = json.loads(command("predict", fable_run, tmp_path / "lines.txt", "--json").out)
+    of_stream = json.loads(command("predict", fable_run, "--json", stdin=text).out)
+    assert len(of_file["predictions"]) == 2
+    for one, other in zip(of_file["predictions"], of_stream["predictions"], strict=True):
+        assert {**one, "input": ""} == {**other, "input": ""}
+    first = of_file["predictions"][0]
+    assert "unknown" not in first
+    (whole,) = json.loads(command("predict", fable_run, "the mice", "--json").out)["predictions"]
+    assert {**first, "input": ""} == {**whole, "input": ""}

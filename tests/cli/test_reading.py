@@ -121,6 +121,20 @@ def test_a_photograph_is_prepared(command, digits_run, photograph, tmp_path):
     assert err == f"{photograph}: {found['prepared']}\n"
 
 
+def test_steps_are_not_drawn_over_an_input(command, digits_run, photograph, tmp_path):
+    picture = tmp_path / "nought.png"
+    Image.open(photograph).save(picture)
+    before = picture.read_bytes()
+    for name, message in (
+        (picture, f"--show-steps {picture} is also an input"),
+        (tmp_path / "steps.txt", "steps.txt: expected a name that ends in .png"),
+    ):
+        status, out, err = command("predict", digits_run, picture, "--show-steps", name)
+        assert (status, out) == (1, "")
+        assert message in err
+    assert picture.read_bytes() == before
+
+
 def test_steps_of_what_is_no_picture_are_not_shown(command, digits_run, file, tmp_path):
     status, out, err = command("predict", digits_run, file, "--show-steps", tmp_path / "steps.png")
     assert (status, out) == (1, "")

@@ -50,6 +50,14 @@ def test_it_tells_how_likely_pictures_are(fitted):
     assert fitted.score(X) > fitted.score(shuffled) + 3
 
 
+def test_what_is_told_of_a_picture_does_not_depend_on_its_place(fitted):
+    grey = X * np.random.default_rng(1).random(X.shape)
+    found = fitted.score_samples(grey)
+    np.testing.assert_allclose(fitted.score_samples(grey[::-1])[::-1], found, rtol=1e-5)
+    np.testing.assert_allclose(fitted.score_samples(grey[7:9]), found[7:9], rtol=1e-5)
+    assert not np.allclose(found, fitted.score_samples(X), rtol=1e-3)
+
+
 def test_the_likelihoods_of_all_pictures_add_up_to_one():
     completer = small().fit(X[:, :2, :3])
     every = (np.arange(64)[:, None] >> np.arange(6) & 1).reshape(64, 2, 3) * 16.0

@@ -2,10 +2,12 @@
 
 import inspect
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from unspool import (
@@ -89,3 +91,15 @@ def test_nothing_is_saved_before_fit(kind, tmp_path):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         kind().save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_threads_do_not_change_what_is_learned(small, data):
+    """Dropout is drawn from a generator that all threads share."""
+    model = small(num_layers=2, dropout=0.5, epochs=3)
+    alone = clone(model).fit(data.x, data.y).predict_proba(data.x)
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(3) as pool:
+        fits = [pool.submit(clone(model).fit, data.x, data.y) for _ in range(3)]
+    for fit in fits:
+        assert np.array_equal(fit.result().predict_proba(data.x), alone)
+    assert torch.equal(torch.get_rng_state(), before)

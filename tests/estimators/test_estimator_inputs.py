@@ -27,6 +27,14 @@ def test_forms(X, form):
     assert form_of(X) == form
 
 
+def test_a_series_of_texts_is_text():
+    polars = pytest.importorskip("polars")
+    pandas = pytest.importorskip("pandas")
+    for texts in (["a b", "c"], polars.Series(["a b", "c"]), pandas.Series(["a b", "c"])):
+        assert form_of(texts) == "text"
+    assert form_of(polars.Series([1.0, 2.0])) == "table"
+
+
 def test_one_feature_can_be_written_in_four_ways(small, data):
     rows = data.x[:, :, 0]
     forms = [rows, rows[:, :, None], list(rows), rows.tolist()]

@@ -137,6 +137,7 @@ def test_texts_are_written_on(model):
         "the cat", 5, random_state=1
     )
     stopped = model.generate("the", 200, count=4, stop=["and"], random_state=0)
+    assert stopped == model.generate("the", 200, count=4, stop="and", random_state=0)
     assert all(text.split()[-1] == "and" for text in stopped)
 
 

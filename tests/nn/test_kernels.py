@@ -783,6 +783,17 @@ def test_functional_derivatives_equal_torch(fastest: str) -> None:
     torch.testing.assert_close(backwards(layer), backwards(twin))
 
 
+@cells
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace", "ignore:Converting a tensor")
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_trace_computes_anew(fastest: str, cell: str, gradients: bool) -> None:
+    layer = make_layer(cell, 3, 4, 2).eval()
+    with torch.set_grad_enabled(gradients):
+        traced = torch.jit.trace(layer, (torch.randn(2, 5, 3),))
+        x = torch.randn(2, 5, 3)
+        torch.testing.assert_close(traced(x), layer(x))
+
+
 @pytest.fixture
 def fresh_names() -> Iterator[None]:
     caches = (levels.names, levels.half_names)

@@ -113,6 +113,18 @@ def test_a_missing_folder_and_one_without_a_model(tmp_path):
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+def test_nobody_waits_for_a_pipe(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert name in refusal(folder)
+
+
+def test_a_card_of_gigabytes_is_not_read(folder):
+    os.truncate(folder / "README.md", 2**40)
+    assert len(model_folder.read_card(folder)) <= 2**26
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     assert name in refusal(folder)

@@ -331,7 +331,9 @@ def test_a_run_does_not_go_on_with_other_values(tmp_path, run):
     first, second = np.unique(y)[:2]
     for values, labels in ((x[:, ::-1], y), (x, np.where(y == first, second, first))):
         np.savez(tmp_path / "own.npz", x=values, y=labels)
-        with pytest.raises(DataError, match=r"began with: .*another training part, another validation"):
+        with pytest.raises(
+            DataError, match=r"began with: .*another training part, another validation"
+        ):
             runs.resume(run)
     np.savez(tmp_path / "own.npz", x=x, y=y)
     runs.resume(run)

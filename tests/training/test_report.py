@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -44,8 +45,18 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
 
 def test_tensorboard_gets_every_figure(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    TensorBoard(tmp_path).recorded(RECORD)
+    TensorBoard(tmp_path, 0).recorded(RECORD)
     events = accumulator.EventAccumulator(str(tmp_path)).Reload()
     found = {tag: events.Scalars(tag)[0] for tag in events.Tags()["scalars"]}
     assert sorted(found) == ["accuracy/train", "loss/train", "lr/train", "skipped/train"]
     assert (found["loss/train"].step, found["loss/train"].value) == (10, 0.25)
+
+
+def test_tensorboard_forgets_what_is_done_again(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    first = TensorBoard(tmp_path, 0)
+    for step in (5, 10, 15):
+        first.recorded(replace(RECORD, step=step))
+    TensorBoard(tmp_path, 10).recorded(replace(RECORD, step=15))
+    events = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Scalars("loss/train")] == [5, 10, 15]

@@ -15,6 +15,7 @@ from unspool.cli.options import (
     DeviceOption,
     JsonOption,
     ModelArgument,
+    check_picture,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ def draw(
     from unspool.tasks import model_folder
     from unspool.tasks.drawer import PictureDrawer
 
+    inputs = [] if image is None else [str(image)]
+    check_picture("--out", out, inputs)
+    if show_steps is not None:
+        check_picture("--show-steps", show_steps, [*inputs, str(out)])
     drawer = model_folder.load(model, device_called(device))
     if not isinstance(drawer, PictureDrawer):
         raise UnspoolError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -150,7 +149,7 @@ def evaluate(
     name = data[0].name if data else split
     if as_json:
         summary = {"task": predictor.task, "split": name, **evaluation.summary()}
-        typer.echo(json.dumps(summary))
+        typer.echo(reports.to_json(summary))
     else:
         _print(evaluation, predictor, name)
     folder = out or _folder_of_run(model, f"{name}-ensemble" if others else name)

@@ -96,6 +96,39 @@ def refuse(predictor: Predictor, **options: Any) -> None:
         )
 
 
+def spare_inputs(option: str, target: Path, inputs: Iterable[str]) -> None:
+    """Refuse to write a file that is itself an input.
+
+    Raises
+    ------
+    UnspoolError
+        If it is.
+    """
+    from unspool.data.inputs import is_file
+    from unspool.errors import UnspoolError
+
+    for name in inputs:
+        if target.exists() and is_file(name) and target.samefile(name):
+            raise UnspoolError(
+                f"{option} {target} is also an input, expected another; choose a new one"
+            )
+
+
+def check_picture(option: str, target: Path, inputs: Iterable[str]) -> None:
+    """Refuse to write a picture by a name that says otherwise, or in place of an input.
+
+    Raises
+    ------
+    UnspoolError
+        If it is to be so.
+    """
+    from unspool.errors import UnspoolError
+
+    if target.suffix.lower() != ".png":
+        raise UnspoolError(f"{option} {target}: expected a name that ends in .png")
+    spare_inputs(option, target, inputs)
+
+
 def warn_of_texts(predictor: Predictor, inputs: Iterable[str]) -> None:
     """Say which inputs a model of text reads as texts, where a file may have been meant."""
     for name in inputs if predictor.vocabulary is not None else ():

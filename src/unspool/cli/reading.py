@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from unspool.cli.options import checked
+from unspool.cli.options import check_picture, checked
 
 if TYPE_CHECKING:
     from unspool.tasks.predictor import Predictor
@@ -33,8 +33,9 @@ def show_steps(reader: SequenceReader, inputs: Sequence[str], target: Path) -> N
     Raises
     ------
     UnspoolError
-        If there is no picture among them, or the file cannot be written.
+        If there is no picture among them, the file is one of them, or it cannot be written.
     """
+    check_picture("--show-steps", target, inputs)
     from unspool.errors import UnspoolError
     from unspool.inspection import preparation
     from unspool.storage import write_file

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from unspool.cli.answer_file import AnswerFile
-from unspool.cli.options import Device, checked
+from unspool.cli.options import Device, checked, spare_inputs
 from unspool.errors import DataError, UnspoolError
 
 if TYPE_CHECKING:
@@ -142,11 +142,7 @@ def answer_file(
             f"--continue with {decoding.n_best} answers to each text, expected one: the lines "
             "would not tell which texts are answered; leave out --continue or --n-best"
         )
-    from unspool.data.inputs import is_file
-
-    for name in inputs:
-        if path.exists() and is_file(name) and path.samefile(name):
-            raise UnspoolError(f"--out {path} is also an input, expected another; choose a new one")
+    spare_inputs("--out", path, inputs)
     return AnswerFile(path, goes_on=goes_on)
 
 

@@ -6,6 +6,7 @@ the quantitative analysis of deep belief networks"), or compared with a half.
 Shapes: ``N`` pictures, ``R`` rows, ``C`` columns.
 """
 
+from hashlib import sha256
 from typing import Annotated, Literal
 
 import numpy as np
@@ -59,13 +60,37 @@ def binarise(pictures: NDArray[np.uint8], settings: BinarisationSettings) -> NDA
     array([[[0, 0, 1]]], dtype=uint8)
     """
     if settings.method == "threshold":
-        return (pictures > 127).astype(np.uint8)
+        return _above_half(pictures)
     random = np.random.default_rng(settings.seed)
     binary = np.empty_like(pictures)
     for start in range(0, len(pictures), _AT_A_TIME):
         part = pictures[start : start + _AT_A_TIME]
         binary[start : start + _AT_A_TIME] = random.random(part.shape, np.float32) * 255 < part
     return binary
+
+
+def binarise_each(pictures: NDArray[np.uint8], settings: BinarisationSettings) -> NDArray[np.uint8]:
+    """Do the same so that a picture becomes the same wherever it stands among others.
+
+    Examples
+    --------
+    >>> grey = np.arange(36, dtype=np.uint8).reshape(2, 3, 6) * 7
+    >>> backwards = binarise_each(grey[::-1], BinarisationSettings())[::-1]
+    >>> bool((backwards == binarise_each(grey, BinarisationSettings())).all())
+    True
+    """
+    if settings.method == "threshold":
+        return _above_half(pictures)
+    binary = np.empty_like(pictures)
+    for number, picture in enumerate(pictures):
+        words = np.frombuffer(sha256(picture.tobytes()).digest(), np.uint32)
+        random = np.random.default_rng([settings.seed, *words.tolist()])
+        binary[number] = random.random(picture.shape, np.float32) * 255 < picture
+    return binary
+
+
+def _above_half(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (pictures > 127).astype(np.uint8)
 
 
 def binarise_anew(

@@ -18,7 +18,7 @@ from unspool.data.images import read_picture
 from unspool.data.labelled_text import LabelledText, TextColumns
 from unspool.data.sequences import Sequences, naming
 from unspool.data.tables import TableColumns, read_table
-from unspool.data.text import text_files
+from unspool.data.text import lines_in, text_files
 from unspool.errors import DataError
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -152,8 +152,7 @@ def read_texts(source: str | Iterable[str], columns: TextColumns | None = None) 
         return LabelledText((source,))
     if without_compression(source.lower()).endswith(labelled_text.FORMATS):
         return labelled_text.read(source, columns, labelled=False)
-    lines = "".join(piece.text for piece in text_files(source).pieces()).splitlines()
-    return LabelledText(tuple(lines))
+    return LabelledText(tuple(lines_in("".join(each.text for each in text_files(source).pieces()))))
 
 
 def is_file(name: str) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from unspool.data.division import Parts, divide
 from unspool.data.files import COMPRESSED, without_compression
 from unspool.data.table_files import open_table, refuse_short_rows
-from unspool.data.text import TextFiles
+from unspool.data.text import TextFiles, lines_in
 from unspool.errors import DataError
 from unspool.settings import Settings
 
@@ -137,10 +137,7 @@ def is_table(path: Path) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
-    r"""Lines as translators count them: ``\n`` alone ends one, whatever else Unicode has."""
-    content = "".join(piece.text for piece in TextFiles(str(path), (path,)).pieces())
-    lines = content.split("\n")
-    return lines if lines[-1] else lines[:-1]
+    return lines_in("".join(piece.text for piece in TextFiles(str(path), (path,)).pieces()))
 
 
 def _stripped(texts: list[str]) -> tuple[str, ...]:
@@ -180,7 +177,7 @@ def _read_tsv(path: Path, wanted: list[str]) -> list[tuple[str, ...]]:
 
     So corpora are written; a CSV reader would stumble over the first sentence with a lone quote.
     """
-    rows = [line.rstrip("\r").split("\t") for line in _lines(path)]
+    rows = [line.split("\t") for line in _lines(path)]
     names = rows[0] if rows else []
     places = [_place_of(column, names, path) for column in wanted]
     found: list[list[str]] = []

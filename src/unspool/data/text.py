@@ -214,6 +214,18 @@ def _not_utf8(place: str, error: UnicodeDecodeError) -> DataError:
     )
 
 
+def lines_in(text: str) -> list[str]:
+    r"""Its lines without their ends, ``\n`` or ``\r\n``: nothing else that Unicode has ends one.
+
+    Examples
+    --------
+    >>> lines_in("one\u2028still one\r\n\ntwo\n")
+    ['one\u2028still one', '', 'two']
+    """
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return lines if lines[-1] else lines[:-1]
+
+
 def _json_documents(path: Path, field: str) -> Iterator[str]:
     done = 0
     for number, line in enumerate(_lines(path), start=1):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
+from unspool.seeding import seeded
 from unspool.tasks.metric import Metric
 from unspool.tasks.task import Task
 from unspool.training import loop
@@ -37,8 +36,7 @@ def train(task: Task, settings: TrainingSettings, seed: int, observer: Observer)
     """Train with one record an epoch; return the number of epochs."""
     an_epoch = task.batches_an_epoch(settings.batch_size)
     training = settings.model_copy(update={"report_every": an_epoch})
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         state = TrainingState.start(task, training)
         loop.train(state, training, seed, [observer])
     return state.progress.epoch

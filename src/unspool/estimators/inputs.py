@@ -39,7 +39,7 @@ def _is_array(sequence: Any) -> bool:
 
 
 def _is_text(X: Any) -> bool:
-    one_dimension = isinstance(X, (list, tuple)) or getattr(X, "ndim", 0) == 1
+    one_dimension = isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())) == 1
     return one_dimension and len(X) > 0 and all(isinstance(text, str) for text in X)
 
 

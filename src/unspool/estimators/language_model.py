@@ -238,7 +238,7 @@ class LanguageModel(Estimator):
         top_p: float | None = None,
         typical: float | None = None,
         repetition_penalty: float = 1.0,
-        stop: Sequence[str] = (),
+        stop: str | Sequence[str] = (),
         state: TextState | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> list[str]:
@@ -254,7 +254,7 @@ class LanguageModel(Estimator):
             How many texts; the first ones do not depend on how many there are.
         temperature, top_k, top_p, typical, repetition_penalty
             See :class:`unspool.decoding.sampling.SamplingSettings`.
-        stop : sequence of str
+        stop : str or sequence of str
             Words after any of which a text ends.
         state : TextState, optional
             What was read before the prompt.
@@ -279,6 +279,7 @@ class LanguageModel(Estimator):
             "repetition_penalty": repetition_penalty,
         }
         sampling = check_flat(SamplingSettings, rules, "generate")
+        stop = [stop] if isinstance(stop, str) else stop
         begun = self.read(prompt, state)
         vocabulary = self.predictor_.vocabulary
         writings = [Writing(vocabulary, begun._ending, stop) for _ in range(count)]

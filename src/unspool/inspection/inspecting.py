@@ -60,7 +60,7 @@ class Inspection:
     findings: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: str | Path) -> None:
-        """Write the trace and the pictures into a folder; files of the same names are replaced.
+        """Write the trace and the pictures into a folder, in place of those of an earlier one.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Inspection:
         """
         for name, picture in self.pictures.items():
             write_file(Path(folder) / name, picture)
-        self.trace.save(folder)
+        self.trace.save(folder, self.pictures)
 
     def lines(self) -> list[str]:
         """What was found, in words."""

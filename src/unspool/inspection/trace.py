@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from unspool.storage import write_file
 FORMAT = 1
 ARRAYS, DESCRIPTION = "trace.npz", "trace.json"
 _LARGEST_DESCRIPTION = 64 * 2**20  # bytes
+
+_IS_PICTURE = re.compile(r"(?:[^./\\\0][^/\\\0]*/)?[^./\\\0][^/\\\0]*\.(?:png|gif)")
+"""A name in the trace's folder, or in one of its folders."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,14 @@ class Trace(Mapping[str, NDArray[Any]]):
             },
         }
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, pictures: Collection[str] = ()) -> None:
         """Write trace.npz and trace.json; nothing is pickled.
+
+        Parameters
+        ----------
+        folder : path
+        pictures : collection of str
+            Files there that show it. Those of an earlier trace in the folder are removed.
 
         Raises
         ------
@@ -123,9 +133,13 @@ class Trace(Mapping[str, NDArray[Any]]):
         buffer = io.BytesIO()
         # numpy's type has its own keyword among the arrays' names, which ours never are
         np.savez_compressed(buffer, **dict(self))  # type: ignore[arg-type]
+        earlier = _pictures_in(Path(folder))
         write_file(Path(folder) / ARRAYS, buffer.getvalue())
-        text = json.dumps(self.description(), indent=1, ensure_ascii=False) + "\n"
+        description = {**self.description(), "pictures": list(pictures)}
+        text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
         write_file(Path(folder) / DESCRIPTION, text)
+        for name in earlier.difference(pictures):
+            (Path(folder) / name).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> Trace:
@@ -139,12 +153,23 @@ class Trace(Mapping[str, NDArray[Any]]):
         folder = Path(folder)
         description = _read_description(folder / DESCRIPTION)
         described = description.pop("arrays")
+        description.pop("pictures", None)
         path = folder / ARRAYS
         held = read_archive(path)
         if set(held) != set(described):
             raise DataError(f"{path} does not hold what {DESCRIPTION} describes; copy both anew")
         arrays = {name: _fitting(path, name, held[name], described[name]) for name in described}
         return cls(arrays, description)
+
+
+def _pictures_in(folder: Path) -> set[str]:
+    """Those that a trace in a folder speaks of, by their own names alone."""
+    try:
+        listed = _read_description(folder / DESCRIPTION).get("pictures")
+    except DataError:  # there is none
+        return set()
+    names = listed if isinstance(listed, list) else []
+    return {name for name in names if isinstance(name, str) and _IS_PICTURE.fullmatch(name)}
 
 
 def _read_description(path: Path) -> dict[str, Any]:

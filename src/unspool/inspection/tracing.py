@@ -165,12 +165,18 @@ def _estimate(subject: Subject, recorder: Recorder, start: int, stop: int | None
 def _steps(steps: range | slice | tuple[int, int | None] | None) -> tuple[int, int | None]:
     if steps is None:
         return 0, None
-    if isinstance(steps, tuple):
-        steps = slice(*steps)
-    start, stop = steps.start or 0, steps.stop
-    if steps.step not in (None, 1) or start < 0 or (stop is not None and stop <= start):
+    if isinstance(steps, tuple) and len(steps) == 2:
+        start, stop = steps
+    elif isinstance(steps, (range, slice)) and steps.step in (None, 1):
+        start, stop = steps.start or 0, steps.stop
+    else:
         raise DataError(
-            f"steps has {steps!r}, expected a first step from 0 on and a later one after the last"
+            f"steps has {steps!r}, expected (start, stop), a range or a slice of step 1"
+        )
+    if start < 0 or (stop is not None and stop <= start):
+        raise DataError(
+            f"steps has {start} to {stop}, expected a first step from 0 on and a later one to end "
+            "before"
         )
     return start, stop
 

@@ -161,8 +161,15 @@ def is_unobserved() -> bool:
 
 
 def is_transformed() -> bool:
-    """Tell whether torch.func or forward-mode derivatives are at work, which know no operator."""
-    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+    """Tell whether torch.func, forward-mode derivatives or torch.jit.trace are at work.
+
+    They know no operator but torch's own, and a trace nothing of what is written by address.
+    """
+    return (
+        forward_ad._current_level >= 0
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._get_tracing_state() is not None
+    )
 
 
 def is_direct() -> bool:

@@ -60,7 +60,9 @@ def save(predictor: Predictor, folder: Path, card: str) -> None:
     state = predictor.model.state_dict()
     weights = {name: value.contiguous().cpu() for name, value in state.items()}
     text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-    with replacing_folder(folder, (_CONFIG, _WEIGHTS, _CARD, *_VOCABULARIES)) as aside:
+    with replacing_folder(
+        folder, (_CONFIG, _WEIGHTS, _CARD, *_VOCABULARIES), (_CONFIG, "format")
+    ) as aside:
         (aside / _CONFIG).write_text(text, encoding="utf-8")
         (aside / _WEIGHTS).write_bytes(safetensors.torch.save(weights))
         (aside / _CARD).write_text(card, encoding="utf-8")
@@ -113,7 +115,10 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> Predictor:
 def read_card(path: str | Path) -> str:
     """Read the model card of a run's or a model folder; empty where there is none."""
     file = find(path) / _CARD
-    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    if not file.is_file():
+        return ""
+    with file.open("rb") as opened:
+        return opened.read(_LARGEST_CONFIG).decode(errors="replace")
 
 
 def _described(path: Path) -> Description:
@@ -145,7 +150,7 @@ def _vocabularies(folder: Path) -> dict[str, Vocabulary]:
         return {
             name: Vocabulary.load(folder / name)
             for name in _VOCABULARIES
-            if (folder / name).exists()
+            if (folder / name).is_file()
         }
     except DataError as error:
         raise ModelFolderError(str(error)) from error
@@ -169,14 +174,14 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     expected = {
         name: (list(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()
     }
+    if not path.is_file():  # a pipe would be waited for
+        raise ModelFolderError(
+            f"{path} is missing, expected beside {_CONFIG}; copy the whole folder"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             _compare(path, expected, {name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118
             weights = {name: file.get_tensor(name) for name in expected}
-    except FileNotFoundError:
-        raise ModelFolderError(
-            f"{path} is missing, expected beside {_CONFIG}; copy the whole folder"
-        ) from None
     except (OSError, SafetensorError) as error:
         raise ModelFolderError(
             f"{path} cannot be read ({error}), expected a whole safetensors file; copy it again"

@@ -12,7 +12,7 @@ TITLE = "standard input"
 
 
 def read(stream: TextIO) -> str:
-    """Read it to its end.
+    """Read it to its end; a byte-order mark is no part of it.
 
     Raises
     ------
@@ -20,7 +20,7 @@ def read(stream: TextIO) -> str:
         If it is not UTF-8; the byte is named.
     """
     try:  # in some locales Python reads any byte, and escapes those that are no UTF-8
-        return stream.read().encode(errors="surrogateescape").decode()
+        return stream.read().encode(errors="surrogateescape").decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _no_utf8(TITLE, error) from None
 

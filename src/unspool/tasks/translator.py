@@ -13,7 +13,7 @@ from torch import Tensor
 from unspool.data import pairs
 from unspool.data.inputs import is_file
 from unspool.data.pairs import PairColumns
-from unspool.data.text import TextFiles
+from unspool.data.text import TextFiles, lines_in
 from unspool.decoding.settings import BeamSettings
 from unspool.tasks import standard_input
 
@@ -129,5 +129,4 @@ def texts_of(source: str | TextIO, columns: PairColumns = _COLUMNS) -> tuple[str
     if pairs.is_table(Path(source)):
         return source, pairs.read_sources(Path(source), columns)
     content = "".join(piece.text for piece in TextFiles(source, (Path(source),)).pieces())
-    lines = content.split("\n")
-    return source, [line.strip() for line in (lines if lines[-1] else lines[:-1])]
+    return source, [line.strip() for line in lines_in(content)]

@@ -44,7 +44,7 @@ class Checkpoints(Observer):
         del improved
         tensors = {name: value.contiguous() for name, value in state.tensors().items()}
         folder = self._folder / f"step-{state.progress.step}"
-        with replacing_folder(folder, (_TENSORS, _NUMBERS)) as aside:
+        with replacing_folder(folder, (_TENSORS, _NUMBERS), (_NUMBERS, "progress")) as aside:
             (aside / _TENSORS).write_bytes(safetensors.torch.save(tensors))
             numbers = {"origin": asdict(self._origin), **state.numbers()}
             (aside / _NUMBERS).write_text(json.dumps(numbers, indent=1))

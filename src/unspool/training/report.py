@@ -101,9 +101,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 class TensorBoard(Observer):
-    """Writes the records as event files that TensorBoard shows."""
+    """Writes the records as event files that TensorBoard shows.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder : Path
+    step : int
+        After which the run goes on: later points of an earlier sitting are forgotten.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -111,7 +118,7 @@ class TensorBoard(Observer):
                 "training.tensorboard needs the package tensorboard: "
                 "pip install 'unspool[tensorboard]'"
             ) from None
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def recorded(self, record: Record) -> None:
         """Write one point to each curve."""

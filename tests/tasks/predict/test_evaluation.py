@@ -170,6 +170,14 @@ def test_dynamic_evaluation_learns_and_forgets_what_it_learned(
     assert again == found
 
 
+def test_dynamic_evaluation_of_words_that_a_segment_lacks(make_predict, text_division):
+    """A segment without rare words uses none of the weights that tell them apart."""
+    predictor = make_predict(hidden_size=16, adaptive_softmax=(4, 6)).predictor
+    settings = DynamicSettings(rate=0.1, steps=1)
+    found = evaluate(predictor, text_division.training, dynamic=settings)
+    assert found.loss < evaluate(predictor, text_division.training).loss
+
+
 def test_dynamic_evaluation_is_a_loop_by_hand(make_predict, text_division):
     predictor = make_predict().predictor
     settings = DynamicSettings(rate=0.2, decay=0.1, steps=4)

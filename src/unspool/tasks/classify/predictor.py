@@ -21,9 +21,11 @@ from unspool.data.centring import PictureFormat, Preparation
 from unspool.data.labels import LabelType, distinct
 from unspool.data.sequences import Sequences, naming
 from unspool.data.source import SequenceDataSettings
+from unspool.data.text import lines_in
 from unspool.data.vocabulary import Vocabulary
 from unspool.errors import DataError
 from unspool.models.classifier import Classifier, ClassifierSettings
+from unspool.seeding import seeded
 from unspool.settings import Settings
 from unspool.tasks import ranking, standard_input
 from unspool.tasks.classify.evaluation import LabelEvaluation
@@ -109,8 +111,7 @@ class LabelPredictor(Predictor, SequenceReader):
         """
         assert training.labels is not None
         classes = distinct(training.labels)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             num_tokens = None if vocabulary is None else len(vocabulary)
             model = Classifier(training.num_features, len(classes), settings, num_tokens)
         if vocabulary is None:
@@ -381,7 +382,7 @@ def _given(source: str | TextIO) -> tuple[str, str | list[str]]:
     """What to call an input, and its name or, of standard input, its lines."""
     if isinstance(source, str):
         return source, source
-    return standard_input.TITLE, standard_input.read(source).splitlines()
+    return standard_input.TITLE, lines_in(standard_input.read(source))
 
 
 def some(labels: Sequence[str], most: int = 10) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unspool.data import inputs, pictures
-from unspool.data.binarisation import BinarisationSettings, binarise
+from unspool.data.binarisation import BinarisationSettings, binarise, binarise_each
 from unspool.data.centring import PictureFormat
 from unspool.data.labels import LabelType, distinct
 from unspool.data.pictures import PictureDataSettings, PictureDivision, Pictures
@@ -24,6 +24,7 @@ from unspool.data.sequences import Sequences
 from unspool.errors import DataError
 from unspool.models.completion import complete
 from unspool.models.drawing import DrawingModel, DrawingSettings
+from unspool.seeding import seeded
 from unspool.tasks.draw.evaluation import BITS, NATS, PictureEvaluation
 from unspool.tasks.drawer import Drawing, Original, PictureDrawer
 from unspool.tasks.metric import Metric
@@ -117,8 +118,7 @@ class DrawingPredictor(Predictor, PictureDrawer):
                     "model.conditional; leave it out to draw without labels"
                 )
             classes = distinct(training.labels)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             num_classes = None if classes is None else len(classes)
             model = DrawingModel(*training.size, settings, num_classes)
         picture = PictureFormat.of(Sequences.from_array(training.grey))
@@ -132,7 +132,13 @@ class DrawingPredictor(Predictor, PictureDrawer):
     # --- pictures and pixels ---------------------------------------------------------------
 
     def values(self, grey: NDArray[np.uint8]) -> Values:
-        """What the model is to be shown of grey pictures, ``(N, R, C)``: always the same."""
+        """What the model is to be shown of grey pictures, ``(N, R, C)``: of one always the same."""
+        if self.model.settings.pixels == "grey":
+            return grey
+        return binarise_each(grey, self.binarisation)
+
+    def values_of_part(self, grey: NDArray[np.uint8]) -> Values:
+        """The same for a part of the data, whose pictures are drawn one after another."""
         if self.model.settings.pixels == "grey":
             return grey
         return binarise(grey, self.binarisation)
@@ -382,7 +388,7 @@ class DrawingPredictor(Predictor, PictureDrawer):
         """
         self.check(examples, title)
         targets = self.targets(examples.labels, title)
-        losses = -self.log_likelihoods(self.values(examples.grey), targets)  # (N, R)
+        losses = -self.log_likelihoods(self.values_of_part(examples.grey), targets)  # (N, R)
         by_row = losses.mean(0).tolist() if by_step else None
         rows, columns = self.size
         return PictureEvaluation(

@@ -88,7 +88,8 @@ def judge_dynamically(
                 _count(tally, answers, model, reading.hidden, segment)
             targets = segment.targets.to(device).flatten()
             loss = model.nats(reading.hidden.flatten(0, 1), targets) / len(targets)
-            gradients = torch.autograd.grad(loss, weights)
+            # a segment may use none of an adaptive softmax's rare words, nor their weights
+            gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
             with torch.no_grad():
                 for weight, gradient, first in zip(weights, gradients, trained, strict=True):
                     weight += settings.decay * (first - weight) - settings.rate * gradient

@@ -21,6 +21,7 @@ from unspool.decoding.sampling import SamplingSettings, random_streams, sample
 from unspool.errors import DataError
 from unspool.models.language_model import LanguageModel, LanguageModelSettings
 from unspool.nn.keeping import keeping_packed
+from unspool.seeding import seeded
 from unspool.settings import Settings
 from unspool.tasks import ranking
 from unspool.tasks.metric import Metric
@@ -114,8 +115,7 @@ class TextPredictor(Predictor, TextWriter):
         data: TextDataSettings | None = None,
     ) -> TextPredictor:
         """Draw a new model's weights from the seed. Parameters are those of the class."""
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             model = LanguageModel(len(vocabulary), settings)
         return cls(model, vocabulary, view, context, data)
 
@@ -213,14 +213,13 @@ class TextPredictor(Predictor, TextWriter):
     def answers(self, source: str | TextIO, top: int, by_step: bool) -> Iterator[dict[str, Any]]:
         """Say what comes next after a text, or after each line of a file or of standard input."""
         for title, name, text in prompts.read(source, self.data.field if self.data else "text"):
-            place, after_steps = self._follow(text, by_step)
-            answer = {"input": title, "id": name, **self.next_tokens(place, top)}
+            steps = list(self._after_each(text, top)) if by_step else []
+            last = steps[-1] if steps else self.next_tokens(self.read(text), top)
+            answer = {"input": title, "id": name, **last}
             if unknown := self.unknown(text):
                 answer["unknown"] = unknown
             if by_step:
-                answer["by_step"] = ranking.by_step(
-                    self.next_tokens(after, top) for after in after_steps
-                )
+                answer["by_step"] = ranking.by_step(steps)
             yield answer
 
     def read(self, text: str, place: Place | None = None) -> Place:
@@ -288,16 +287,13 @@ class TextPredictor(Predictor, TextWriter):
     def _encode(self, text: str) -> NDArray[np.int64]:
         return self.vocabulary.encode(text).astype(np.int64)
 
-    def _follow(self, text: str, by_step: bool) -> tuple[Place, list[Place]]:
-        """Where a text leads, and each of its tokens where that is asked for."""
-        if not by_step:
-            return self.read(text), []
-        with self.answering():
-            place, places = None, []
-            for token in self._encode(text):
+    def _after_each(self, text: str, top: int) -> Iterator[dict[str, Any]]:
+        """What comes next after each token of a text."""
+        place = None
+        for token in self._encode(text):
+            with self.answering():
                 place = self.reader.read([token], place)
-                places.append(place)
-        return place or self.read(""), places
+            yield self.next_tokens(place, top)
 
     # --- the model folder ------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TextIO
 
 from unspool.data.files import without_compression
 from unspool.data.inputs import is_file
-from unspool.data.text import JSON_LINES, text_files
+from unspool.data.text import JSON_LINES, lines_in, text_files
 from unspool.tasks import standard_input
 
 
@@ -48,7 +48,7 @@ def read(source: str | TextIO, field: str) -> Iterator[Prompt]:
         If it cannot be read, or is no UTF-8 text.
     """
     if not isinstance(source, str):
-        title, texts = standard_input.TITLE, standard_input.read(source).splitlines()
+        title, texts = standard_input.TITLE, lines_in(standard_input.read(source))
     else:
         title, texts = source, _of_file(source, field) if is_file(source) else [source]
     for number, text in enumerate(texts or [""]):
@@ -58,7 +58,7 @@ def read(source: str | TextIO, field: str) -> Iterator[Prompt]:
 def _of_file(path: str, field: str) -> list[str]:
     pieces = list(text_files(path, field).pieces())
     if not without_compression(path.lower()).endswith(JSON_LINES):
-        return "".join(piece.text for piece in pieces).splitlines()
+        return lines_in("".join(piece.text for piece in pieces))
     numbers = accumulate(piece.starts_document for piece in pieces)
     documents = groupby(zip(numbers, pieces, strict=True), key=lambda numbered: numbered[0])
     return ["".join(piece.text for _, piece in document) for _, document in documents]

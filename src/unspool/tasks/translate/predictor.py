@@ -24,6 +24,7 @@ from unspool.decoding.settings import BeamSettings
 from unspool.errors import DataError
 from unspool.models.encoder_decoder import EncoderDecoder
 from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
+from unspool.seeding import seeded
 from unspool.settings import Settings
 from unspool.tasks.metric import Metric
 from unspool.tasks.predictor import VOCABULARY, Predictor
@@ -100,8 +101,7 @@ class PairPredictor(Predictor, TextTranslator):
         data: PairDataSettings | None = None,
     ) -> PairPredictor:
         """Draw a new model's weights from the seed. Parameters are those of the class."""
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             model = network(codecs, settings)
         return cls(model, codecs, decoding, data)
 
