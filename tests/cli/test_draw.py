@@ -135,6 +135,8 @@ def test_what_a_label_names_is_drawn(command, folders, tmp_path):
         ("binary", ["--from-data", "dev"], "no split 'dev', expected one of train, validation"),
         ("binary", ["--from-data", "test", "--number", 999], "no picture 999, expected a number"),
         ("binary", ["{picture}", "--from-data", "test"], "expected one of them; leave one out"),
+        ("binary", ["--number", 3], "--number 3 without --from-data, expected both"),
+        ("binary", ["--temperature", "inf"], "--temperature inf, expected a finite number"),
         ("binary", ["--show-steps", "{steps}"], "there is no IMAGE that the model prepares"),
     ],
 )

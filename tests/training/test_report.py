@@ -30,9 +30,10 @@ def test_no_file_has_no_records(tmp_path):
     assert read_metrics(tmp_path / "metrics.jsonl") == []
 
 
-def test_what_came_after_a_step_is_forgotten(tmp_path):
+@pytest.mark.parametrize("rest", ['{"st', "[]\n", "{}\n", '{"step": "7"}\n', "\n"])
+def test_what_came_after_a_step_is_forgotten(tmp_path, rest):
     path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps({"step": step}) + "\n" for step in (5, 10, 15)) + '{"st')
+    path.write_text("".join(json.dumps({"step": step}) + "\n" for step in (5, 10, 15)) + rest)
     MetricsFile(path).forget_after(10)
     assert read_metrics(path) == [{"step": 5}, {"step": 10}]
     assert path.read_text().endswith("}\n")

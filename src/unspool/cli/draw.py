@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,8 +66,11 @@ def draw(
         ),
     ] = None,
     number: Annotated[
-        int, typer.Option(min=0, help="With --from-data: which picture, from 0.", metavar="N")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, help="With --from-data: which picture, from 0. [default: 0]", metavar="N"
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="The same seed draws the same.", metavar="N")
     ] = None,
@@ -95,6 +99,8 @@ def draw(
     from unspool.tasks import model_folder
     from unspool.tasks.drawer import PictureDrawer
 
+    if not math.isfinite(temperature):
+        raise UnspoolError(f"--temperature {temperature}, expected a finite number, 0 or more")
     inputs = [] if image is None else [str(image)]
     check_picture("--out", out, inputs)
     if show_steps is not None:
@@ -129,7 +135,7 @@ def _original(
     drawer: PictureDrawer,
     image: Path | None,
     from_data: str | None,
-    number: int,
+    number: int | None,
     data_dir: Path | None,
 ) -> Original | None:
     """The picture to go on with, where there is one."""
@@ -140,7 +146,11 @@ def _original(
             f"IMAGE {image} and --from-data {from_data}, expected one of them; leave one out"
         )
     if from_data is not None:
-        return drawer.original_of_part(from_data, number, data_dir)
+        return drawer.original_of_part(from_data, number or 0, data_dir)
+    if number is not None:
+        raise UnspoolError(
+            f"--number {number} without --from-data, expected both; add --from-data test"
+        )
     return None if image is None else drawer.read_original(image)
 
 
