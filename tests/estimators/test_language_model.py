@@ -181,6 +181,10 @@ def test_a_saved_model_comes_back(model, tmp_path):
         ([], "X holds no text, expected at least a word"),
         (["", " \n"], "X holds no text, expected at least a word"),
         (["the", 3], "text 1 of X is a int, expected a string"),
+        (
+            ["the", "a\ud800b"],
+            r"text 1 of X has half of a surrogate pair, '.ud800', at character 1",
+        ),
     ],
 )
 def test_texts_that_are_none(model, texts, message):

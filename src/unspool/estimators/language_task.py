@@ -47,6 +47,13 @@ def read_texts(X: Any) -> list[str]:
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise DataError(f"text {number} of X is a {type(text).__name__}, expected a string")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"text {number} of X has half of a surrogate pair, {text[error.start]!r}, at "
+                f"character {error.start}, expected text"
+            ) from None
     if not any(text.strip() for text in texts):
         raise DataError("X holds no text, expected at least a word")
     return texts
