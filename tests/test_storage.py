@@ -90,6 +90,37 @@ def test_whatever_happens_while_swapping_the_old_folder_stays(target, monkeypatc
     assert untouched(target)
 
 
+def test_the_old_folder_goes_only_when_the_new_files_are_on_the_disk(target, monkeypatch):
+    synchronised = []
+
+    def fsync(descriptor: int) -> None:
+        assert contents(target) == {"a.json": "old", "b.txt": "old"}
+        synchronised.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with replacing_folder(target, FILES, MARK) as aside:
+        fill(aside)
+        assert not synchronised
+    assert sorted(synchronised) == sorted(file.stat().st_ino for file in target.iterdir())
+    assert contents(target) == {"a.json": "new", "b.txt": "new"}
+
+
+def test_a_disk_that_fails_at_the_last_moment_leaves_the_old(target, monkeypatch):
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with (
+        pytest.raises(SaveError, match="Input/output error"),
+        replacing_folder(target, FILES, MARK) as aside,
+    ):
+        fill(aside)
+    assert untouched(target)
+    with pytest.raises(SaveError, match="Input/output error"):
+        write_file(target / "b.txt", "new")
+    assert untouched(target)
+
+
 def test_a_full_disk_is_explained(target):
     with (
         pytest.raises(SaveError, match=r"could not write .*target: No space left on device"),

@@ -19,6 +19,8 @@ def replacing_folder(target: Path, files: Collection[str], mark: tuple[str, str]
     """Give an empty folder to fill, which takes the target's place once it is complete.
 
     Whatever goes wrong, the target is afterwards what it was before, and nothing else remains.
+    What it was is let go only when the new files are on the disk itself: a power cut loses at most
+    one of the two.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def replacing_folder(target: Path, files: Collection[str], mark: tuple[str, str]
 
 
 def write_file(target: Path, content: bytes | str) -> None:
-    """Write a file beside its place and move it there.
+    """Write a file beside its place and move it there, as :func:`replacing_folder` does.
 
     Raises
     ------
@@ -65,6 +67,8 @@ def write_file(target: Path, content: bytes | str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             aside.write_bytes(data)
+            if target.exists():
+                _to_disk(aside)
             aside.replace(target)
         finally:
             aside.unlink(missing_ok=True)
@@ -102,6 +106,8 @@ def _swap(aside: Path, target: Path) -> None:
     if not target.exists():
         aside.rename(target)
         return
+    for file in aside.iterdir():
+        _to_disk(file)
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
     try:
         target.rename(old / "folder")
@@ -112,6 +118,12 @@ def _swap(aside: Path, target: Path) -> None:
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _to_disk(file: Path) -> None:
+    """Wait until the system has written a file, which it else does some seconds later."""
+    with file.open("rb+") as handle:
+        os.fsync(handle.fileno())
 
 
 def _explained(target: Path, error: OSError) -> SaveError:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from unspool.errors import RecipeError
 from unspool.models.cells import Recurrent, make_layers
 from unspool.nn.dropout import Dropout
+from unspool.nn.linear import Linear
 from unspool.settings import Settings
 
 _EMBEDDING_SIZE = 32
@@ -121,14 +122,12 @@ class Classifier(nn.Module):
             self.register_buffer("centre", torch.zeros(num_features))
             self.register_buffer("scale", torch.ones(num_features))
         self.projection = (
-            nn.Linear(size, settings.input_projection)
-            if settings.input_projection
-            else nn.Identity()
+            Linear(size, settings.input_projection) if settings.input_projection else nn.Identity()
         )
         self.recurrent = self._layers(settings.input_projection or size, settings)
         self.dropout = Dropout(settings.dropout)
         directions = 2 if settings.bidirectional else 1
-        self.head = nn.Linear(directions * settings.hidden_size, num_classes)
+        self.head = Linear(directions * settings.hidden_size, num_classes)
         if settings.output_init == "standard-normal":
             nn.init.normal_(self.head.weight)
             nn.init.zeros_(self.head.bias)

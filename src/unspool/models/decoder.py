@@ -19,6 +19,7 @@ from unspool.models.memory import DecoderState, Memory
 from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.nn.attention import AdditiveAttention, Attention, MultiplicativeAttention
 from unspool.nn.dropout import Dropout, LockedDropout, drop_recurrent_weights
+from unspool.nn.linear import Linear
 from unspool.nn.packing import Packing
 from unspool.nn.stepwise import SteppedLayer, SteppedLinear
 
@@ -83,11 +84,11 @@ class Decoder(nn.Module):
         self.attention: Attention | None = None
         if attends:
             self.attention = _ATTENTIONS[settings.attention](size, memory_size)
-            self.value = nn.Linear(memory_size, readout_size, bias=False)
-            self.readout: nn.Module = nn.Linear(size, readout_size)
+            self.value = Linear(memory_size, readout_size, bias=False)
+            self.readout: nn.Module = Linear(size, readout_size)
         else:
             projected = readout_size != size
-            self.readout = nn.Linear(size, readout_size, bias=False) if projected else nn.Identity()
+            self.readout = Linear(size, readout_size, bias=False) if projected else nn.Identity()
 
     def remember(
         self, outputs: Tensor, padding: Tensor, start: tuple[LayerState, ...], sentence: Tensor

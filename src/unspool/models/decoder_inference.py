@@ -22,6 +22,7 @@ from unspool.nn.decoder_step import DecoderStep, DecoderWeights, Dense, GreedyRu
 from unspool.nn.dropout import Dropout, LockedDropout
 from unspool.nn.inference import is_plain
 from unspool.nn.keeping import Kept
+from unspool.nn.linear import Linear
 from unspool.nn.stack import State, Weights
 
 _KNOWN = {
@@ -30,6 +31,7 @@ _KNOWN = {
     Dropout,
     LockedDropout,
     nn.Identity,
+    Linear,
     nn.Linear,
     nn.Embedding,
     *CELLS.values(),

@@ -22,6 +22,7 @@ from unspool.models.cells import make_layers
 from unspool.models.pixels import BinaryPixels, GreyPixels, PixelKind, Pixels
 from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.nn.dropout import Dropout
+from unspool.nn.linear import Linear
 from unspool.settings import Settings
 
 _FORGET_BIAS = 1.0
@@ -144,8 +145,8 @@ class DrawingModel(nn.Module):
         self.num_rows, self.num_columns, self.num_classes = num_rows, num_columns, num_classes
         self.pixels = settings.kind_of_pixels()
         size, window = settings.hidden_size, settings.window
-        self.above = nn.Linear(2 * window + 1, size)
-        self.left = nn.Linear(window, size, bias=False)
+        self.above = Linear(2 * window + 1, size)
+        self.left = Linear(window, size, bias=False)
         self.row_places = nn.Parameter(torch.randn(num_rows, size) * _PLACES_DEVIATION)
         self.column_places = nn.Parameter(torch.randn(num_columns, size) * _PLACES_DEVIATION)
         self.classes = None if num_classes is None else nn.Embedding(num_classes, size)
@@ -167,7 +168,7 @@ class DrawingModel(nn.Module):
         self.across = layers(settings.num_sweeps, bidirectional=True)
         self.along = layers(settings.num_row_layers)
         self.dropout = Dropout(settings.dropout)
-        self.readout = nn.Linear(size, self.pixels.num_parameters)
+        self.readout = Linear(size, self.pixels.num_parameters)
 
     def forward(self, values: Tensor, labels: Tensor | None = None) -> Tensor:
         """Foretell every pixel of whole pictures from those before it.

@@ -14,6 +14,7 @@ from unspool.models.encoder_decoder_settings import EncoderDecoderSettings
 from unspool.models.recurrent_layer import LayerState, run_layer
 from unspool.nn.dropout import Dropout, LockedDropout
 from unspool.nn.lengths import valid_steps
+from unspool.nn.linear import Linear
 
 
 def reverse(x: Tensor, lengths: Tensor) -> Tensor:
@@ -116,7 +117,7 @@ class Bridge(nn.Module):
         copies = width == size and settings.num_encoder_layers == settings.num_decoder_layers
         members = 0 if copies else 2 if settings.cell == "lstm" else 1
         self.projections = nn.ModuleList(
-            nn.Linear(width, self.num_layers * size) for _ in range(members)
+            Linear(width, self.num_layers * size) for _ in range(members)
         )
 
     def forward(self, final: tuple[LayerState, ...]) -> tuple[LayerState, ...]:

@@ -16,6 +16,7 @@ from unspool.errors import RecipeError
 from unspool.models.cells import Recurrent, make_layers
 from unspool.nn.cross_entropy import linear_cross_entropy
 from unspool.nn.dropout import Dropout, LockedDropout, drop_recurrent_weights, embed_with_dropout
+from unspool.nn.linear import Linear
 from unspool.settings import Settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -167,7 +168,7 @@ class LanguageModel(nn.Module):
         kind = LockedDropout if dropout.locked else Dropout
         self.dropouts = nn.ModuleList(kind(share) for share in shares)
         projected = settings.tie_weights and sizes[-1] != sizes[0]
-        self.projection = nn.Linear(sizes[-1], sizes[0], bias=False) if projected else nn.Identity()
+        self.projection = Linear(sizes[-1], sizes[0], bias=False) if projected else nn.Identity()
         self.output = _output(sizes[-1], num_tokens, settings)
         self._draw_weights()
 

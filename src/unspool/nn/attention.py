@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool.nn.additive_scores import additive_scores
+from unspool.nn.linear import Linear
 
 
 def masked_softmax(scores: Tensor, padding: Tensor) -> Tensor:
@@ -65,8 +66,8 @@ class AdditiveAttention(nn.Module):
     def __init__(self, query_size: int, memory_size: int, size: int | None = None) -> None:
         super().__init__()
         size = size or query_size
-        self.query = nn.Linear(query_size, size)
-        self.key = nn.Linear(memory_size, size, bias=False)
+        self.query = Linear(query_size, size)
+        self.key = Linear(memory_size, size, bias=False)
         self.energy = nn.Parameter(torch.empty(size))
         nn.init.uniform_(self.energy, -(size**-0.5), size**-0.5)
 
@@ -121,7 +122,7 @@ class MultiplicativeAttention(nn.Module):
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
-        self.key = nn.Linear(memory_size, query_size, bias=False)
+        self.key = Linear(memory_size, query_size, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
         """Project the source, ``(B, S, M)``, once for all queries: ``(B, S, Q)``."""

@@ -5,6 +5,7 @@ import torch
 from unspool.data.sequences import Sequences
 from unspool.data.source import Division
 from unspool.errors import DataError
+from unspool.nn import levels
 
 # --- answers -------------------------------------------------------------------------------
 
@@ -29,6 +30,18 @@ def test_an_answer_does_not_depend_on_what_shares_the_batch(
     np.testing.assert_allclose(
         predictor.probabilities(data.take(shuffled)), together[shuffled], atol=1e-6
     )
+
+
+@pytest.mark.skipif(not levels.names(), reason="there is no native kernel")
+@pytest.mark.parametrize("settings", [{}, {"input_projection": 5}, {"pooling": "max"}])
+def test_with_native_kernels_no_bit_does(make_task, sequences, settings):
+    predictor = make_task(hidden_size=24, **settings).predictor
+    data = sequences(70, 7)
+    together = predictor.probabilities(data)
+    for places in ([0], [7, 3], range(20, 53), range(69)):
+        np.testing.assert_array_equal(
+            predictor.probabilities(data.take(places)), together[list(places)]
+        )
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -184,6 +184,12 @@ def test_augmentation_of_sequences_of_unequal_lengths_is_refused(tmp_path):
 
 
 def test_a_validation_part_with_unseen_labels_is_refused_before_training(make_task, division):
-    only_low = division.training.take(np.flatnonzero(division.training.labels == "low"))
+    not_top = division.training.take(np.flatnonzero(division.training.labels != "top"))
     with pytest.raises(DataError, match=r"own.csv \(validation part\) has labels never seen"):
-        make_task(parts=Division(only_low, division.validation, division.test), title="own.csv")
+        make_task(parts=Division(not_top, division.validation, division.test), title="own.csv")
+
+
+def test_a_single_class_is_refused_before_training(make_task, division):
+    only_low = division.training.take(np.flatnonzero(division.training.labels == "low"))
+    with pytest.raises(DataError, match="all sequences to learn from are labelled 'low'"):
+        make_task(parts=Division(only_low, only_low, only_low))

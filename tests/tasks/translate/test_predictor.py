@@ -10,6 +10,7 @@ from unspool.data.pairs import PairColumns, Pairs
 from unspool.decoding.hypotheses import Hypothesis
 from unspool.decoding.settings import BeamSettings
 from unspool.errors import DataError, ModelFolderError
+from unspool.nn import levels
 from unspool.tasks import model_card, model_folder
 from unspool.tasks.translate import predictor as predictor_module
 from unspool.tasks.translate.predictor import PairPredictor, replaced
@@ -40,6 +41,21 @@ def test_answers_do_not_depend_on_what_shares_the_batch(make_translate):
         (alone,) = predictor.translate([source], BeamSettings(beam=3, n_best=3, max_length=9))
         assert [one.text for one in alone] == [one.text for one in found]
         assert [one.score for one in alone] == pytest.approx([one.score for one in found])
+
+
+@pytest.mark.skipif(not levels.names(), reason="there is no native kernel")
+@pytest.mark.parametrize("attention", ["none", "additive", "multiplicative"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_with_native_kernels_no_bit_does(make_translate, attention, bidirectional):
+    predictor = make_translate(
+        attention=attention, bidirectional=bidirectional, hidden_size=24, num_decoder_layers=2
+    ).predictor
+    sources = pairs_of(40, 5).sources
+    asked = BeamSettings(beam=2, max_length=9)
+    together = predictor.translate(sources, asked)
+    for part in (slice(0, 1), slice(3, 5), slice(7, 30)):
+        some = predictor.translate(sources[part], asked)
+        assert [one.score for (one,) in some] == [one.score for (one,) in together[part]]
 
 
 def test_greedy_search_is_a_beam_of_one(make_translate):

@@ -108,9 +108,19 @@ class LabelPredictor(Predictor, SequenceReader):
         """Draw a new model's weights from the seed, and fit its normalisation.
 
         Parameters are those of the class, and the sequences that it is to learn from.
+
+        Raises
+        ------
+        DataError
+            If all sequences have the same label.
         """
         assert training.labels is not None
         classes = distinct(training.labels)
+        if len(classes) < 2:
+            raise DataError(
+                f"all sequences to learn from are labelled {classes[0]!r}, expected at least two "
+                "classes; there is nothing to tell apart"
+            )
         with seeded(seed):
             num_tokens = None if vocabulary is None else len(vocabulary)
             model = Classifier(training.num_features, len(classes), settings, num_tokens)
