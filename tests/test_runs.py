@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,13 @@ def test_event_files_are_written_when_asked_for(tmp_path):
     pytest.importorskip("tensorboard")
     runs.train(tiny("training.tensorboard=true", "training.epochs=1"), tmp_path / "run")
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
+def test_without_tensorboard_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UnspoolError, match="needs the package tensorboard: pip install"):
+        runs.train(tiny("training.tensorboard=true"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_observers_are_told(tmp_path):

@@ -183,22 +183,24 @@ def _run(
     task.model.to(device or "cpu")
     state = TrainingState.start(task, recipe.training)
     origin = Origin.of(recipe.model_dump(mode="json"), task)
-    metrics, checkpoints = MetricsFile(run.metrics), Checkpoints(run.checkpoints, origin)
-    files: list[Observer] = [metrics, checkpoints]
+    checkpoints = Checkpoints(run.checkpoints, origin)
+    records: list[MetricsFile | TensorBoard] = [MetricsFile(run.metrics)]
+    if recipe.training.tensorboard:
+        records.append(TensorBoard(run.path / "tensorboard"))
     if not resumed:
         write_file(run.recipe, recipe.to_toml())
     with seeded(recipe.seed):
         if resumed:
             checkpoints.resume(state)
-            metrics.forget_after(state.progress.step)
-        if recipe.training.tensorboard:
-            files.append(TensorBoard(run.path / "tensorboard", state.progress.step))
+            for each in records:
+                each.forget_after(state.progress.step)
         try:
-            train_loop(state, recipe.training, recipe.seed, [*files, *observers])
+            told = [*records, checkpoints, *observers]
+            train_loop(state, recipe.training, recipe.seed, told)
         finally:
-            records = read_metrics(run.metrics)
-            if records:
-                picture = plots.curves(records, run.path.name, task.headline, task.unit)
+            recorded = read_metrics(run.metrics)
+            if recorded:
+                picture = plots.curves(recorded, run.path.name, task.headline, task.unit)
                 write_file(run.curves, picture)
     validation = task.validate()
     card = model_card.write(task.predictor, validation or {}, recipe.to_toml())

@@ -49,10 +49,18 @@ def test_pictures_of_an_earlier_inspection_are_gone(
     assert command("inspect", digits_run, digit, "--out", out, "--neighbours", "2").status == 0
     assert (out / "neighbours.png").exists()
     (out / "mine.png").write_text("not a trace's")
+    description = json.loads((out / "trace.json").read_text())
+    (out / "a-folder.png").mkdir()
+    for name in ("0/belief.png", "1/belief.png", "1/mine.png"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).touch()
+    description["pictures"] += ["a-folder.png", "0/belief.png", "1/belief.png"]
+    (out / "trace.json").write_text(json.dumps(description))
     assert command("inspect", fable_run, "the mice", "--out", out).status == 0
     listed = json.loads((out / "trace.json").read_text())["pictures"]
     names = {path.name for path in out.iterdir()}
-    assert names == {"trace.npz", "trace.json", "mine.png", *listed}
+    assert names == {"trace.npz", "trace.json", "mine.png", "a-folder.png", "1", *listed}
+    assert [path.name for path in (out / "1").iterdir()] == ["mine.png"]
     assert "neighbours.png" not in names
     Trace.load(out)
 

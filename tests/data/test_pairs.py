@@ -89,14 +89,14 @@ def test_unusable_files_are_refused(write, first, second, message):
         ("a.jsonl", '{"source": "x"}\n', "no column 'target', found source; .*columns.target"),
         ("a.jsonl", '{"source": ["x"], "target": "y"}\n', r"column 'source' has type List"),
         ("a.csv", "source,target\n", "a.csv has no rows"),
-        ("a.csv", "source,target\na,b\n\nc\nd,\n", "a.csv, line 4: found 1 cells, expected 2"),
+        ("a.csv", "source,target\na,b\n\nc\nd,\n", "a.csv, line 4: found 1, expected 2 cells"),
         ("a.csv", 'source,target\na"b,c\nd,"e"\n', "a.csv, line 2 or after: found a lone quotat"),
         ("a.csv", 'source,target\na,b\n"c,d\n', "a.csv, line 3 or after: found a lone quotation"),
         ("a.tsv", "source\ttarget\n", "a.tsv holds no pairs"),
         ("a.tsv", "", "no column called 'source', found nothing in its first line"),
         ("a.tsv", "x\ty\n", "no column called 'source', found x, y in its first line"),
         ("a.tsv", "source\tsource\ttarget\n", "several columns called 'source'"),
-        ("a.tsv", "source\ttarget\nx\ty\nz\n", "a.tsv, line 3: found 1 cells, expected 2"),
+        ("a.tsv", "source\ttarget\nx\ty\nz\n", "a.tsv, line 3: found 1, expected 2 cells"),
     ],
 )
 def test_a_bad_table_is_refused(write, name, content, message):

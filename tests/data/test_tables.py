@@ -124,7 +124,7 @@ def test_numeric_labels_are_whole(tmp_path):
         (HEAD, "t.csv has no rows"),
         (GOOD.replace("step", "stp"), "no column 'step', found sequence, stp, .* mean 'stp'"),
         (GOOD.replace("label,a", "a,a"), "several columns called 'a'"),
-        (GOOD.replace("3,4", "3,4,5"), "t.csv, line 2: found 6 cells, expected 5"),
+        (GOOD.replace("3,4", "3,4,5"), "t.csv, line 2: found 6, expected 5 cells"),
         (GOOD.replace("1,2", "1,oops"), "line 4: b is 'oops', expected a finite number"),
         (GOOD.replace("1,2", "1,"), "line 4: b is missing, expected a finite number"),
         (GOOD.replace("1,2", "1"), "line 4: b is missing"),

@@ -229,6 +229,8 @@ UNUSABLE = [
     ([["a", 7]], [["x"]], "sources[0][1] is a int, expected a token, a string"),
     ([["a"]], [["x", "y z"]], "targets[0][1] is 'y z', expected a token: at least one character"),
     ([["a"]], [["x", ""]], "targets[0][1] is '', expected a token"),
+    (["a", "b\ud83d"], ["x", "y"], "sources[1] has half of a surrogate pair, '\\ud83d', at char"),
+    ([["a"]], [["\udc00"]], "targets[0][0] has half of a surrogate pair"),
     ([["a"]], ["x"], "sources holds lists of tokens and targets texts, expected both alike"),
 ]
 

@@ -1,5 +1,7 @@
 """Traces of the models of every task, held against what the models answer."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -94,13 +96,22 @@ def test_each_sequence_is_as_if_alone(classifier, sequences):
 
 
 @pytest.mark.parametrize(
-    ("steps", "kept"), [((1, 4), slice(1, 4)), (range(2), slice(2)), ((3, None), slice(3, None))]
+    ("steps", "kept"),
+    [
+        ((1, 4), slice(1, 4)),
+        (range(2), slice(2)),
+        (slice(3), slice(3)),
+        ((3, None), slice(3, None)),
+        ((None, 3), slice(3)),
+        ((np.int64(1), np.int64(4)), slice(1, 4)),
+    ],
 )
 def test_some_steps_and_layers(classifier, sequences, steps, kept):
     predictor, some = classifier(), sequences(5, 9)
     whole, found = trace(predictor, some), trace(predictor, some, steps=steps, layers=[1])
     assert not any(name.startswith("layer.0") for name in found)
     assert exact(found)
+    assert json.loads(json.dumps(found.about["steps"])) == list(found.about["steps"])
     for name, array in found.arrays.items():
         other = whole[name][:, kept] if array.axes.startswith("(B, T") else whole[name]
         assert np.array_equal(array.values, other), name
@@ -283,7 +294,7 @@ def test_layers_and_steps_that_there_are_not(classifier, sequences):
         trace(predictor, some, layers=[])
     with pytest.raises(DataError, match="expected some of the sequences' 7 steps"):
         trace(predictor, some, steps=(50, None))
-    for steps in ((3, 3), (-1, 2), slice(0, 4, 2)):
+    for steps in ((3, 3), (-1, 2), slice(0, 4, 2), ("a", 3), (0, "b"), (0, 2.5), "ab", (1, 2, 3)):
         with pytest.raises(DataError, match="steps has"):
             trace(predictor, some, steps=steps)
 

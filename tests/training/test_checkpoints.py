@@ -318,6 +318,27 @@ def test_what_decides_nothing_that_was_learned_may_be_changed(tmp_path, run):
     assert runs.resume(run).kept_epoch == EPOCHS + 1
 
 
+def test_no_run_goes_back(run):
+    edit(run, f"epochs = {EPOCHS}", "epochs = 2")
+    with pytest.raises(RecipeError, match="epochs is 2 and the run has been trained for 3"):
+        runs.resume(run)
+    edit(run, "epochs = 2", "epochs = 3")
+    assert runs.resume(run).progress.epoch == 3
+
+
+@pytest.mark.parametrize("weights", ["{ low = 3.0 }", "{ low = 2.0, mid = 3.0 }", "{ mid = 2.0 }"])
+def test_no_class_gets_another_weight(tmp_path, described, weights):
+    run, named = tmp_path / "run", described()
+    values = {**named.recipe.model_dump(), "class_weights": {"low": 2.0}}
+    stopped(recipes.NamedRecipe("own", recipes.check(values, "own")), run, "epoch", 3)
+    text = (run / "recipe.toml").read_text()
+    assert text.count("[class_weights]\nlow = 2.0\n") == 1
+    changed = text.replace("[class_weights]\nlow = 2.0\n", "")
+    (run / "recipe.toml").write_text(f"class_weights = {weights}\n{changed}")
+    with pytest.raises(RecipeError, match=r'class_weights was \{"low": 2.0\} and is \{'):
+        runs.resume(run)
+
+
 def test_a_schedule_that_spans_the_run_keeps_its_epochs(tmp_path, described):
     stopped(described(schedule=SCHEDULES["one-cycle"]), tmp_path / "run", "epoch", 3)
     edit(tmp_path / "run", f"epochs = {EPOCHS}", "epochs = 9")
@@ -399,6 +420,19 @@ def test_a_damaged_checkpoint_may_be_removed_wherever_the_best_one_is(tmp_path, 
     stopped(described(epochs=7), run, "epoch", 5)
     shutil.rmtree(run / "checkpoints" / f"step-{5 * STEPS}")
     assert runs.resume(run).progress.epoch == 7
+
+
+@pytest.mark.usefixtures("_losses_to_and_fro")
+@pytest.mark.parametrize("damaged", [3, 4])
+@pytest.mark.parametrize("content", ["{", "[]", '{"progress": 3}', "[" * 100_000])
+def test_a_damaged_checkpoint_that_nobody_needs_ends_nothing(tmp_path, described, damaged, content):
+    """The fifth is the newest, and the best."""
+    run = tmp_path / "run"
+    stopped(described(epochs=7), run, "epoch", 5)
+    (run / "checkpoints" / f"step-{damaged * STEPS}" / "state.json").write_text(content)
+    assert runs.resume(run).progress.epoch == 7
+    names = {path.name for path in (run / "checkpoints").iterdir()}
+    assert names == {f"step-{epoch * STEPS}" for epoch in (5, 6, 7)}
 
 
 @pytest.fixture

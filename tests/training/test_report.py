@@ -30,6 +30,15 @@ def test_no_file_has_no_records(tmp_path):
     assert read_metrics(tmp_path / "metrics.jsonl") == []
 
 
+def test_a_line_that_is_no_record_costs_none(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    lines = ['{"step": 5}', "garbage", "[" * 100_000, '{"step": 9}', '{"step": 12}', '{"st']
+    path.write_text("\n".join(lines))
+    assert [record["step"] for record in read_metrics(path)] == [5, 9, 12]
+    MetricsFile(path).forget_after(9)
+    assert path.read_text() == '{"step": 5}\n{"step": 9}\n'
+
+
 @pytest.mark.parametrize("rest", ['{"st', "[]\n", "{}\n", '{"step": "7"}\n', "\n"])
 def test_what_came_after_a_step_is_forgotten(tmp_path, rest):
     path = tmp_path / "metrics.jsonl"
@@ -46,7 +55,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
 
 def test_tensorboard_gets_every_figure(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    TensorBoard(tmp_path, 0).recorded(RECORD)
+    TensorBoard(tmp_path).recorded(RECORD)
     events = accumulator.EventAccumulator(str(tmp_path)).Reload()
     found = {tag: events.Scalars(tag)[0] for tag in events.Tags()["scalars"]}
     assert sorted(found) == ["accuracy/train", "loss/train", "lr/train", "skipped/train"]
@@ -55,9 +64,11 @@ def test_tensorboard_gets_every_figure(tmp_path):
 
 def test_tensorboard_forgets_what_is_done_again(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    first = TensorBoard(tmp_path, 0)
+    first = TensorBoard(tmp_path)
     for step in (5, 10, 15):
         first.recorded(replace(RECORD, step=step))
-    TensorBoard(tmp_path, 10).recorded(replace(RECORD, step=15))
+    second = TensorBoard(tmp_path)
+    second.forget_after(10)
+    second.recorded(replace(RECORD, step=15))
     events = accumulator.EventAccumulator(str(tmp_path)).Reload()
     assert [event.step for event in events.Scalars("loss/train")] == [5, 10, 15]

@@ -9,6 +9,7 @@ from typing import IO
 from unspool.errors import SaveError
 
 _BLOCK = 2**20  # bytes
+_LAST = 8  # lines
 
 
 class AnswerFile:
@@ -27,8 +28,8 @@ class AnswerFile:
     ----------
     done : int
         Complete lines that were there.
-    last : str
-        The last of them, without ``\n``.
+    last : list of str
+        The last eight of them at most, without ``\n``.
     rest : bytes
         The start of what follows it: a line that was begun.
 
@@ -40,11 +41,12 @@ class AnswerFile:
 
     def __init__(self, path: Path, *, goes_on: bool) -> None:
         self.path = path
-        self.done, self.last, self.rest, self._end = 0, "", b"", 0
+        self.done, self.rest, self._end = 0, b"", 0
+        self.last: list[str] = []
         self._file: IO[bytes] | None = None
-        if path.is_dir():
-            raise SaveError(f"{path} is a folder, expected a file; choose another --out")
         try:
+            if path.is_dir():
+                raise SaveError(f"{path} is a folder, expected a file; choose another --out")
             self._size = path.stat().st_size if path.exists() else 0
             if self._size and goes_on:
                 self._find_end()
@@ -63,10 +65,11 @@ class AnswerFile:
                 self.done += block.count(b"\n")
                 if b"\n" in block:
                     self._end = file.tell() - len(block) + block.rindex(b"\n") + 1
-            file.seek(max(0, self._end - _BLOCK))
-            tail = file.read(self._end - file.tell())
+            start = max(0, self._end - _BLOCK)
+            file.seek(start)
+            lines = file.read(self._end - start).decode(errors="replace").split("\n")[:-1]
+            self.last = lines[1:][-_LAST:] if start else lines[-_LAST:]  # the first may be cut
             self.rest = file.read(_BLOCK)
-        self.last = tail.removesuffix(b"\n").rpartition(b"\n")[2].decode(errors="replace")
 
     def __enter__(self) -> AnswerFile:
         try:

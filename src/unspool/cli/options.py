@@ -108,7 +108,7 @@ def spare_inputs(option: str, target: Path, inputs: Iterable[str]) -> None:
     from unspool.errors import UnspoolError
 
     for name in inputs:
-        if target.exists() and is_file(name) and target.samefile(name):
+        if is_file(str(target)) and is_file(name) and target.samefile(name):
             raise UnspoolError(
                 f"{option} {target} is also an input, expected another; choose a new one"
             )

@@ -186,7 +186,7 @@ def _read_tsv(path: Path, wanted: list[str]) -> list[tuple[str, ...]]:
             continue
         if len(cells) != len(names):
             raise DataError(
-                f"{path}, line {line}: found {len(cells)} cells, expected {len(names)} with tabs "
+                f"{path}, line {line}: found {len(cells)}, expected {len(names)} cells with tabs "
                 "between them, as in the line of names"
             )
         found.append([cells[place] for place in places])

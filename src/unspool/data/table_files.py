@@ -149,7 +149,7 @@ def refuse_short_rows(path: Path) -> None:
 
 
 def _wrong_width(path: Path, line: int, record: list[str], expected: int) -> DataError:
-    return DataError(f"{path}, line {line}: found {len(record)} cells, expected {expected}")
+    return DataError(f"{path}, line {line}: found {len(record)}, expected {expected} cells")
 
 
 def _explain_csv(content: bytes, path: Path, error: Exception) -> NoReturn:

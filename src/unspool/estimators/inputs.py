@@ -43,6 +43,23 @@ def _is_text(X: Any) -> bool:
     return one_dimension and len(X) > 0 and all(isinstance(text, str) for text in X)
 
 
+def check_text(text: str, place: str) -> None:
+    """Refuse what Python takes for a text, and no file and no tokenizer does.
+
+    Raises
+    ------
+    DataError
+        If it has half of a surrogate pair.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place} has half of a surrogate pair, {text[error.start]!r}, at character "
+            f"{error.start}, expected text"
+        ) from None
+
+
 class Labels(NamedTuple):
     """``N`` labels of ``C`` classes.
 

@@ -8,6 +8,7 @@ from unspool.data.corpus import Corpus
 from unspool.data.text_source import TextDivision
 from unspool.data.vocabulary_fitting import fit
 from unspool.errors import DataError
+from unspool.estimators.inputs import check_text
 from unspool.estimators.language_parameters import LanguageModelParameters
 from unspool.tasks.predict.predictor import TextPredictor
 from unspool.tasks.predict.training import Predict
@@ -47,13 +48,7 @@ def read_texts(X: Any) -> list[str]:
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise DataError(f"text {number} of X is a {type(text).__name__}, expected a string")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"text {number} of X has half of a surrogate pair, {text[error.start]!r}, at "
-                f"character {error.start}, expected text"
-            ) from None
+        check_text(text, f"text {number} of X")
     if not any(text.strip() for text in texts):
         raise DataError("X holds no text, expected at least a word")
     return texts

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from unspool.data.pairs import Pairs
 from unspool.errors import DataError
+from unspool.estimators.inputs import check_text
 
 
 class Texts(NamedTuple):
@@ -86,6 +87,7 @@ def read_texts(given: Any, name: str) -> Texts:
             raise DataError(
                 f"{name}[{number}] is a {_kind(text)}, expected a string as {name}[0] is"
             )
+        check_text(text, f"{name}[{number}]")
     return Texts([text.strip() for text in texts], False)
 
 
@@ -104,6 +106,7 @@ def _joined(tokens: Any, place: str) -> str:
                 f"{place}[{number}] is {token!r}, expected a token: at least one character, and no "
                 "white space"
             )
+        check_text(token, f"{place}[{number}]")
     return " ".join(tokens)
 
 

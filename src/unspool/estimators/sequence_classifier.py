@@ -22,7 +22,7 @@ from unspool.errors import DataError
 from unspool.estimators.classifier_parameters import SequenceClassifierParameters
 from unspool.estimators.classifier_task import new_task, tokens_of
 from unspool.estimators.estimator import Estimator, draw_seed
-from unspool.estimators.inputs import Labels, form_of, read_labels
+from unspool.estimators.inputs import Labels, check_text, form_of, read_labels
 from unspool.estimators.parameters import check
 from unspool.tasks.classify.predictor import LabelPredictor
 
@@ -303,7 +303,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a data frame
         if form == "text":
             self.n_features_in_ = 1
-            return LabelledText(tuple(X))
+            return _texts(X)
         sequences = _check(_from_array_or_list(X))
         self.n_features_in_ = sequences.num_features
         return sequences
@@ -316,7 +316,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             wanted = "texts" if reads_text else "numbers"
             raise DataError(f"X holds no {wanted}, expected them as in training")
         if reads_text:
-            return _check(tokens_of(LabelledText(tuple(X)), self.predictor_.vocabulary))
+            return _check(tokens_of(_texts(X), self.predictor_.vocabulary))
         if form_of(X) != "table":
             sequences = _from_array_or_list(X)
         elif self._fitted_on_table:
@@ -352,6 +352,13 @@ def _from_array_or_list(X: Any) -> Sequences:
 
 def _labelled(sequences: Sequences | LabelledText, labels: Labels) -> Sequences | LabelledText:
     return replace(sequences, labels=labels.texts)
+
+
+def _texts(X: Any) -> LabelledText:
+    texts = tuple(X)
+    for number, text in enumerate(texts):
+        check_text(text, f"text {number} of X")
+    return LabelledText(texts)
 
 
 def _check(sequences: Sequences) -> Sequences:

@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ class Trace(Mapping[str, NDArray[Any]]):
         text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
         write_file(Path(folder) / DESCRIPTION, text)
         for name in earlier.difference(pictures):
-            (Path(folder) / name).unlink(missing_ok=True)
+            _remove(Path(folder) / name, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Trace:
@@ -160,6 +161,14 @@ class Trace(Mapping[str, NDArray[Any]]):
             raise DataError(f"{path} does not hold what {DESCRIPTION} describes; copy both anew")
         arrays = {name: _fitting(path, name, held[name], described[name]) for name in described}
         return cls(arrays, description)
+
+
+def _remove(picture: Path, folder: Path) -> None:
+    """Remove a picture, and the folder below the trace's that it was the last in."""
+    with suppress(OSError):  # somebody removed it, or has made a folder of its name
+        picture.unlink()
+        if picture.parent != folder:
+            picture.parent.rmdir()
 
 
 def _pictures_in(folder: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import singledispatch
 from pathlib import Path
@@ -165,14 +166,17 @@ def _estimate(subject: Subject, recorder: Recorder, start: int, stop: int | None
 def _steps(steps: range | slice | tuple[int, int | None] | None) -> tuple[int, int | None]:
     if steps is None:
         return 0, None
-    if isinstance(steps, tuple) and len(steps) == 2:
-        start, stop = steps
-    elif isinstance(steps, (range, slice)) and steps.step in (None, 1):
-        start, stop = steps.start or 0, steps.stop
-    else:
+    if isinstance(steps, (range, slice)) and steps.step in (None, 1):
+        steps = (steps.start, steps.stop)
+    if not isinstance(steps, tuple) or len(steps) != 2:
         raise DataError(
             f"steps has {steps!r}, expected (start, stop), a range or a slice of step 1"
         )
+    try:
+        start, stop = (None if each is None else operator.index(each) for each in steps)
+    except TypeError:
+        raise DataError(f"steps has {steps!r}, expected two whole numbers") from None
+    start = start or 0
     if start < 0 or (stop is not None and stop <= start):
         raise DataError(
             f"steps has {start} to {stop}, expected a first step from 0 on and a later one to end "

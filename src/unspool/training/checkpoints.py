@@ -71,7 +71,7 @@ class Checkpoints(Observer):
         tensors, numbers = _tensors(newest), _numbers(newest)
         try:
             if "origin" in numbers:  # runs of earlier versions have none
-                self._origin.check(numbers["origin"])
+                self._origin.check(numbers["origin"], numbers["progress"]["epoch"])
             state.restore(tensors, numbers, self._best_weights(numbers))
         except UnspoolError:
             raise
@@ -84,7 +84,7 @@ class Checkpoints(Observer):
         if best_epoch == 0:
             return None
         for folder in checkpoints_in(self._folder):
-            if _numbers(folder)["progress"]["epoch"] == best_epoch:
+            if _progress(folder).get("epoch") == best_epoch:
                 return part_of(_tensors(folder), "model")
         raise ModelFolderError(
             f"{self._folder} lacks the checkpoint of epoch {best_epoch}, the best one, expected "
@@ -94,9 +94,9 @@ class Checkpoints(Observer):
     def _drop_old(self) -> None:
         folders = checkpoints_in(self._folder)
         newest, old = folders[:_NEWEST_KEPT], folders[_NEWEST_KEPT:]
-        best = [_numbers(folder)["progress"]["best_epoch"] for folder in newest]
+        best = {_progress(folder).get("best_epoch") for folder in newest}
         for folder in old:
-            if _numbers(folder)["progress"]["epoch"] not in best:
+            if _progress(folder).get("epoch") not in best:
                 shutil.rmtree(folder)
 
 
@@ -119,8 +119,17 @@ def _numbers(folder: Path) -> dict[str, Any]:
     try:
         numbers: dict[str, Any] = json.loads((folder / _NUMBERS).read_text())
         return numbers
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder, f"{_NUMBERS}: {error}") from error
+
+
+def _progress(folder: Path) -> dict[str, Any]:
+    """How far a checkpoint is; nothing of a damaged one, which must not end the training."""
+    try:
+        found = _numbers(folder)["progress"]
+    except (ModelFolderError, LookupError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _damaged(folder: Path, problem: str) -> ModelFolderError:

@@ -24,6 +24,9 @@ _FREE = (
 )
 """What may be changed before a run goes on: it decides nothing that was learned so far."""
 
+_WHOLE = ("class_weights",)
+"""Settings whose keys are the user's own: one that is lacking is no setting of another version."""
+
 _FROM_THE_RECIPE = {"model", "data", "decoding"}
 """What a predictor's description has from the recipe, and not from the data."""
 
@@ -48,13 +51,21 @@ class Origin:
         """Of a run that begins."""
         return cls(recipe, _fingerprints(task))
 
-    def check(self, before: Mapping[str, Any]) -> None:
-        """Compare it with the origin of the run that is to go on, as a mapping.
+    def check(self, before: Mapping[str, Any], epochs: int) -> None:
+        """Compare it with the origin of the run that is to go on.
+
+        Parameters
+        ----------
+        before : mapping
+            What the run began with: an origin's fields.
+        epochs : int
+            For which it was trained.
 
         Raises
         ------
         RecipeError
-            If a setting that decides what is learned was changed.
+            If a setting that decides what is learned was changed, or there are to be fewer epochs
+            than there were.
         DataError
             If the data was.
         """
@@ -63,6 +74,12 @@ class Origin:
             raise RecipeError(
                 f"recipe.toml is not what the run began with: {'; '.join(map(str, changes))}; "
                 "change that back, or train anew by unspool train"
+            )
+        wanted = self.recipe["training"]["epochs"]
+        if wanted < epochs:
+            raise RecipeError(
+                f"training.epochs is {wanted} and the run has been trained for {epochs}, expected "
+                "as many or more; raise it, or train anew by unspool train"
             )
         other = [name for name, found in self.data.items() if before["data"].get(name) != found]
         if other:
@@ -91,7 +108,7 @@ class _Change:
 
 def _changes(before: Any, now: Any, key: str = "") -> Iterator[_Change]:
     """The settings that both have, and that differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
+    if isinstance(before, dict) and isinstance(now, dict) and key not in _WHOLE:
         for name in before.keys() & now.keys():
             yield from _changes(before[name], now[name], f"{key}.{name}".lstrip("."))
     elif before != now:

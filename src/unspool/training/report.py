@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from unspool.storage import write_file
 from unspool.tasks.task import Totals
 
 if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
     from unspool.training.state import TrainingState
 
 
@@ -88,18 +91,17 @@ class MetricsFile(Observer):
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl, up to a line that is none, such as a last one cut off."""
+    """The records of a metrics.jsonl, without lines that are none, such as one cut off."""
     if not path.exists():
         return []
     records: list[dict[str, Any]] = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError:
-            break
-        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-            break
-        records.append(record)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and isinstance(record.get("step"), int):
+            records.append(record)
     return records
 
 
@@ -109,11 +111,14 @@ class TensorBoard(Observer):
     Parameters
     ----------
     folder : Path
-    step : int
-        After which the run goes on: later points of an earlier sitting are forgotten.
+
+    Raises
+    ------
+    UnspoolError
+        If the package tensorboard is not installed.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -121,10 +126,16 @@ class TensorBoard(Observer):
                 "training.tensorboard needs the package tensorboard: "
                 "pip install 'unspool[tensorboard]'"
             ) from None
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        self._open = partial(SummaryWriter, str(folder))
+        self._writer: SummaryWriter | None = None
+
+    def forget_after(self, step: int) -> None:
+        """Tell TensorBoard to drop what was recorded after a step."""
+        self._writer = self._open(purge_step=step + 1)
 
     def recorded(self, record: Record) -> None:
         """Write one point to each curve."""
+        self._writer = self._writer or self._open()
         figures = {"loss": record.loss, **record.metrics}
         for name, value in figures.items():
             if value is not None:

@@ -169,6 +169,9 @@ def test_the_estimator_takes_texts(tmp_path):
         classifier.predict(np.zeros((2, 3)))
     with pytest.raises(DataError, match="text 1 has no tokens"):
         classifier.predict(["a", ""])
+    for use in (classifier.predict, lambda texts: classifier.fit(texts, ["x", "y"])):
+        with pytest.raises(DataError, match="text 1 of X has half of a surrogate pair"):
+            use(["a", "b\ud83d"])
 
 
 def test_a_classifier_of_numbers_takes_no_texts():
