@@ -77,7 +77,7 @@ class BinaryPixels(Pixels):
     def log_likelihood(self, parameters: Tensor, values: Tensor) -> Tensor:
         """The logarithm of the Bernoulli distribution."""
         logits = parameters.squeeze(-1)
-        return values.to(logits.dtype) * logits - F.softplus(logits)
+        return F.logsigmoid((2 * values.to(logits.dtype) - 1) * logits)
 
     def draw(self, parameters: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
         """Ink where the random number is below its probability."""
