@@ -75,7 +75,9 @@ def main() -> None:
     def read(grey: Grey) -> NDArray[np.bool_]:
         """Which pictures are read as their true class."""
         values = grey if drawer.white == 255 else grey.astype(np.float32) / 255 * drawer.white
-        return reader.probabilities(Sequences.from_array(values)).argmax(1) == true
+        right: NDArray[np.bool_]
+        right = reader.probabilities(Sequences.from_array(values)).argmax(1) == true
+        return right
 
     readable = read(chosen.grey)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -60,14 +60,18 @@ def _judge(title: str, dates: list[WrittenDate], read: Reader) -> None:
 
 def _judge_model(path: Path, dates: list[WrittenDate]) -> None:
     from unspool.tasks import model_folder
+    from unspool.tasks.translator import TextTranslator
 
     model = model_folder.load(path)
+    assert isinstance(model, TextTranslator)
     start = time.perf_counter()
     answers = [best.text for best, *_ in model.translate([each.text for each in dates])]
     _tell("unspool, language not told", dates, answers, time.perf_counter() - start)
 
 
-def _tell(title: str, dates: list[WrittenDate], answers: list, seconds: float) -> None:
+def _tell(
+    title: str, dates: list[WrittenDate], answers: Sequence[str | None], seconds: float
+) -> None:
     right = sum(answer == each.day.isoformat() for answer, each in zip(answers, dates, strict=True))
     none = sum(answer is None for answer in answers)
     print(f"{title:32} {right / len(dates):8.2%} right, {none:5,} not read, {seconds:6.1f} s")

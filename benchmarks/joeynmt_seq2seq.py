@@ -147,7 +147,8 @@ def _joey_step(model: Model, precision: Precision) -> Callable[[Batch], float]:
             total, _, _, right = model(return_type="loss", **vars(batch))
         loss = batch.normalize(total, "tokens")
         loss.backward()
-        told, _ = loss.item(), right.item()
+        told: float = loss.item()
+        right.item()
         clip(parameters=model.parameters())
         optimizer.step()
         model.zero_grad()
@@ -162,7 +163,8 @@ def _joey_decode(model: Model, batch: Batch, beam: int) -> list[list[int]]:
     most = batch.src.shape[1]
     limits = {"max_output_length": most, "min_output_length": most}
     found, _, _ = search(model, batch, beam_size=beam, beam_alpha=-1, **limits)
-    return found[order].tolist()
+    tokens: list[list[int]] = found[order].tolist()
+    return tokens
 
 
 # --- the same function ---------------------------------------------------------------------

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,15 +112,17 @@ def _ours(cell: str, bf16: bool) -> Step:
     from unspool.tasks.predict.predictor import TextPredictor
     from unspool.tasks.predict.training import Predict
     from unspool.training.optimization import OptimizerSettings, clip_gradients
-    from unspool.training.precision import computing_in
+    from unspool.training.precision import Precision, computing_in
 
     vocabulary = Vocabulary.of_tokens("word", ["<unk>", *map(str, range(VOCABULARY - 1))])
-    settings = LanguageModelSettings(cell=cell, hidden_size=SIZE, num_layers=LAYERS, init=RANGE)
+    sizes: dict[str, Any] = {"cell": cell, "hidden_size": SIZE, "num_layers": LAYERS}
+    settings = LanguageModelSettings(**sizes, init=RANGE)
     nothing, one = Corpus.from_texts([], vocabulary), Corpus.from_texts(["1"], vocabulary)
     predictor = TextPredictor.untrained(vocabulary, settings, seed=1)
     task = Predict(predictor, TextDivision(one, nothing, nothing, vocabulary), steps=STEPS)
     optimizer = OptimizerSettings(name="sgd", lr=RATE).build(task.model)
-    segments, precision = _segments(), "bf16" if bf16 else "fp32"
+    segments = _segments()
+    precision: Precision = "bf16" if bf16 else "fp32"
     never, always = torch.zeros(STREAMS, STEPS, dtype=torch.bool), torch.ones(STREAMS, STEPS) > 0
 
     def step() -> None:
@@ -127,8 +130,8 @@ def _ours(cell: str, bf16: bool) -> Step:
         optimizer.zero_grad(set_to_none=True)
         with computing_in(precision, task.device):
             totals = task.loss(Segment(tokens, targets, never, always))
-        totals.objective.backward()
-        norm = clip_gradients(task.model, CLIP)
+        totals.objective.backward()  # type: ignore[no-untyped-call]
+        norm = clip_gradients(list(task.model.parameters()), CLIP)
         assert math.isfinite(norm)
         assert math.isfinite(float(totals.loss.detach()))
         optimizer.step()
@@ -146,7 +149,9 @@ class _Plain(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -RANGE, RANGE)
 
-    def forward(self, tokens: Tensor, state: Tensor | tuple[Tensor, ...] | None) -> tuple:
+    def forward(
+        self, tokens: Tensor, state: Tensor | tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, Any]:
         output, state = self.recurrent(self.embedding(tokens), state)
         return self.head(output), state
 
@@ -165,7 +170,7 @@ def _plain(cell: str, bf16: bool) -> Step:
             logits, after = model(tokens, state)
             loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         state = tuple(h.detach() for h in after) if cell == "lstm" else after.detach()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         float(loss.detach())

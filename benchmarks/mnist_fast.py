@@ -71,7 +71,7 @@ def _train(recipe: str, layers: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "threads": torch.get_num_threads(),
         "seconds": round(seconds, 2),
-        "test_accuracy": evaluation.accuracy,
+        "test_accuracy": evaluation.metrics["accuracy"],
     }
 
 

@@ -21,7 +21,8 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ BATCH_TOKENS, CLIP, RATE = 2000, 1.0, 0.003
 BEGIN, END, SPECIAL = 2, 3, 4  # as JoeyNMT has them; SPECIAL is how many are no words
 
 T = TypeVar("T")
+_Parts = tuple[Any, ...]
+"""Tensors, or tuples of them."""
 
 
 class _Plain(nn.Module):
@@ -69,7 +72,7 @@ class _Plain(nn.Module):
         self.readout = nn.Linear(HIDDEN, EMBEDDING)
         self.bias = nn.Parameter(torch.zeros(TOKENS))
 
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[tuple, tuple]:
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[_Parts, _Parts]:
         packed = pack_padded_sequence(
             self.embedding(source), lengths, batch_first=True, enforce_sorted=False
         )
@@ -87,7 +90,7 @@ class _Plain(nn.Module):
         layers = [tuple(member[number] for member in starts) for number in range(2)]
         return memory, (*layers, seen)
 
-    def step(self, tokens: Tensor, memory: tuple, state: tuple) -> tuple[Tensor, tuple]:
+    def step(self, tokens: Tensor, memory: _Parts, state: _Parts) -> tuple[Tensor, _Parts]:
         first, second, seen = state
         x = self.embedding(tokens)
         first = self._run(self.first, torch.cat([x, seen], 1) if self.feeds else x, first)
@@ -103,15 +106,16 @@ class _Plain(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.embedding.weight, self.bias)
 
-    def _run(self, cell: nn.Module, x: Tensor, state: tuple) -> tuple:
+    def _run(self, cell: nn.Module, x: Tensor, state: _Parts) -> _Parts:
         after = cell(x, state if self.cell == "lstm" else state[0])
         return after if self.cell == "lstm" else (after,)
 
-    def _look(self, query: Tensor, memory: tuple) -> Tensor:
+    def _look(self, query: Tensor, memory: _Parts) -> Tensor:
         keys, values, padding = memory
         scores = self.energy(torch.tanh(self.query(query)[:, None] + keys)).squeeze(2)
         weights = scores.float().masked_fill(padding, -torch.inf).softmax(1)
-        return (weights[:, None] @ values.float()).squeeze(1)
+        found: Tensor = (weights[:, None] @ values.float()).squeeze(1)
+        return found
 
     def loss(self, batch: PairBatch) -> Tensor:
         memory, state = self.encode(batch.source, batch.source_lengths)
@@ -145,7 +149,7 @@ class _Plain(nn.Module):
             rows = torch.where(done.repeat_interleave(beam), torch.arange(len(rows)), rows)
             chosen = chosen.masked_fill(done.repeat_interleave(beam), END)
             totals = torch.where(done[:, None], totals, best)
-            state = _each(state, lambda part, rows=rows: part[rows])
+            state = _each(state, partial(torch.index_select, dim=0, index=rows))
             found, tokens = torch.cat([found[rows], chosen[:, None]], 1), chosen
             done = done | (lengths <= length)
         return [
@@ -153,7 +157,7 @@ class _Plain(nn.Module):
         ]
 
 
-def _each(state: tuple, change: Callable[[Tensor], Tensor]) -> tuple:
+def _each(state: _Parts, change: Callable[[Tensor], Tensor]) -> _Parts:
     first, second, seen = state
     return tuple(map(change, first)), tuple(map(change, second)), change(seen)
 
@@ -201,8 +205,8 @@ def our_step(model: EncoderDecoder, precision: Precision) -> Callable[[PairBatch
         with computing_in(precision, torch.device("cpu")):
             hidden, targets = read_targets(model, batch)
             loss = model.nats(hidden, targets) / len(targets)
-        loss.backward()
-        assert math.isfinite(clip_gradients(model, CLIP))
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert math.isfinite(clip_gradients(list(model.parameters()), CLIP))
         assert math.isfinite(float(loss.detach()))
         optimizer.step()
         return loss.detach()
@@ -217,7 +221,7 @@ def _plain_step(model: _Plain, precision: Precision) -> Callable[[PairBatch], Te
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             loss = model.loss(batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         return loss.detach()
@@ -237,7 +241,7 @@ def _decoded(model: EncoderDecoder, source: Tensor, lengths: Tensor, beam: int) 
     state = model.initial_state(model.encode(source, lengths))
     start = torch.full((len(source),), BEGIN)
     given = (model.steps(), state, start, END, settings)
-    options = {"source_lengths": lengths, "attention": attention_of}
+    options: dict[str, Any] = {"source_lengths": lengths, "attention": attention_of}
     if beam == 1:
         return [list(found.tokens) for found in greedy(*given, **options)]
     return [list(best.tokens) for best, *_ in beam_search(*given, **options)]
