@@ -19,8 +19,8 @@ def replacing_folder(target: Path, files: Collection[str], mark: tuple[str, str]
     """Give an empty folder to fill, which takes the target's place once it is complete.
 
     Whatever goes wrong, the target is afterwards what it was before, and nothing else remains.
-    What it was is let go only when the new files are on the disk itself: a power cut loses at most
-    one of the two.
+    What it was is let go only when the new files are on the disk itself, so that a power cut does
+    not find the one gone and the others empty.
 
     Parameters
     ----------

@@ -24,6 +24,13 @@ def said(values, **options):
     return Ensemble(steps, **options)(torch.zeros(2, dtype=torch.int64), state)[0]
 
 
+def average(logs, mean):
+    """What networks that say so, row by row, say together."""
+    steps = [lambda tokens, state, own=own: (own, state) for own in logs]
+    state = EnsembleState([Nothing()] * len(steps))
+    return Ensemble(steps, mean=mean)(torch.zeros(len(logs[0]), dtype=torch.int64), state)[0]
+
+
 def random_logs(count, seed=0, vocabulary=7):
     random = torch.Generator().manual_seed(seed)
     return torch.randn(count, vocabulary, generator=random).mul(3).log_softmax(1)
@@ -34,6 +41,14 @@ def test_probabilities_are_averaged(count):
     logs = random_logs(count)
     expected = logs.double().exp().mean(0).log().expand(2, -1)
     assert torch.allclose(said(logs).double(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "geometric"])
+def test_no_bit_depends_on_the_place(mean):
+    logs = [random_logs(37, seed, 13) for seed in range(3)]
+    together = average(logs, mean)
+    for row in range(37):
+        assert torch.equal(average([one[row : row + 1] for one in logs], mean)[0], together[row])
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

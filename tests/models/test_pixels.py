@@ -107,3 +107,30 @@ def test_a_network_reads_from_0_to_1():
     values = torch.tensor([0, 255], dtype=torch.uint8)
     assert GREY.scaled(values, torch.float32).tolist() == [0, 1]
     assert BINARY.scaled(torch.tensor([0, 1]), torch.float64).dtype == torch.float64
+
+
+@given(
+    parameters=parameters_of_grey,
+    uniform=st.floats(0, 0.999),
+    temperature=st.sampled_from([0.0, 0.7, 1.0, 2.0]),
+    count=st.integers(2, 40),
+)
+def test_no_bit_depends_on_the_place(parameters, uniform, temperature, count):
+    values, uniforms = torch.full((count,), 3), torch.full((count,), uniform)
+    for pixels in (BINARY, GREY):
+        each = parameters[: pixels.num_parameters].float().expand(count, -1).contiguous()
+        found = [
+            pixels.log_likelihood(each, values % pixels.num_values),
+            pixels.draw(each, uniforms, temperature),
+        ]
+        if pixels is GREY:
+            found.append(pixels.probabilities(each))
+        for array in found:
+            assert torch.equal(array, array[:1].expand_as(array))
+
+
+def test_chance_decides_by_the_same_probability_at_every_place():
+    logits = torch.randn(61, 1)
+    probabilities = 1 / (1 + torch.exp(-logits[:, 0]))
+    assert not BINARY.draw(logits, probabilities, 1.0).any()
+    assert BINARY.draw(logits, torch.nextafter(probabilities, torch.tensor(0.0)), 1.0).all()

@@ -91,6 +91,23 @@ def test_weights_that_change_are_packed_anew():
             assert torch.equal(twin(x), ours(x))
 
 
+def test_other_kinds_of_tensors_are_left_to_torch():
+    ours, other = twins(6, 4)
+    x = torch.randn(5, 6)
+    with torch.no_grad():
+        for kind in (torch._neg_view(x), x.to_sparse(), torch.complex(x, x).conj().imag):
+            torch.testing.assert_close(ours(kind), other(kind))
+
+
+@pytest.mark.parametrize("name", levels.half_names())
+def test_in_float32_a_kernel_of_bfloat16_leaves_it_to_the_one_for_float32(name, monkeypatch):
+    monkeypatch.setenv("UNSPOOL_KERNEL", name)
+    layer, _ = twins(128, 40)
+    x = torch.randn(40, 128)
+    with torch.no_grad():
+        assert torch.equal(layer(x)[3:5], layer(x[3:5]))
+
+
 def test_what_is_wrong_torch_explains():
     ours, _ = twins(20, 10)
     with torch.no_grad(), pytest.raises(RuntimeError, match="shapes cannot be multiplied"):

@@ -432,7 +432,7 @@ def test_a_damaged_checkpoint_that_nobody_needs_ends_nothing(tmp_path, described
     (run / "checkpoints" / f"step-{damaged * STEPS}" / "state.json").write_text(content)
     assert runs.resume(run).progress.epoch == 7
     names = {path.name for path in (run / "checkpoints").iterdir()}
-    assert names == {f"step-{epoch * STEPS}" for epoch in (5, 6, 7)}
+    assert names == {f"step-{epoch * STEPS}" for epoch in (damaged, 5, 6, 7)}
 
 
 @pytest.fixture
@@ -448,6 +448,16 @@ def test_the_best_checkpoint_must_be_there(tmp_path, described):
     best = runs.train(recipe, tmp_path / "run").progress.best_epoch
     shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS * best}")
     with pytest.raises(ModelFolderError, match=f"lacks the checkpoint of epoch {best}, the best"):
+        runs.resume(tmp_path / "run")
+
+
+@pytest.mark.usefixtures("_second_epoch_is_best")
+def test_the_best_checkpoint_is_named_where_it_is_damaged(tmp_path, described):
+    recipe = described(epochs=7)
+    best = runs.train(recipe, tmp_path / "run").progress.best_epoch
+    folder = tmp_path / "run" / "checkpoints" / f"step-{STEPS * best}"
+    cut(folder / "state.json")
+    with pytest.raises(ModelFolderError, match=f"checkpoint {folder} is damaged"):
         runs.resume(tmp_path / "run")
 
 

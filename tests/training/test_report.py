@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -7,6 +7,10 @@ from unspool.errors import SaveError
 from unspool.training.report import MetricsFile, Record, TensorBoard, read_metrics
 
 RECORD = Record(10, 2, 1.5, "train", 0.25, {"accuracy": 0.9, "lr": 0.1, "skipped": 0})
+
+
+def record_of(step: int) -> dict[str, object]:
+    return asdict(replace(RECORD, step=step))
 
 
 def test_records_are_lines_of_json_and_come_back(tmp_path):
@@ -32,19 +36,20 @@ def test_no_file_has_no_records(tmp_path):
 
 def test_a_line_that_is_no_record_costs_none(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    lines = ['{"step": 5}', "garbage", "[" * 100_000, '{"step": 9}', '{"step": 12}', '{"st']
+    five, nine, twelve = (json.dumps(record_of(step)) for step in (5, 9, 12))
+    lines = [five, "garbage", "[" * 100_000, '{"step": 7}', nine, twelve, '{"st']
     path.write_text("\n".join(lines))
     assert [record["step"] for record in read_metrics(path)] == [5, 9, 12]
     MetricsFile(path).forget_after(9)
-    assert path.read_text() == '{"step": 5}\n{"step": 9}\n'
+    assert path.read_text() == f"{five}\n{nine}\n"
 
 
 @pytest.mark.parametrize("rest", ['{"st', "[]\n", "{}\n", '{"step": "7"}\n', "\n"])
 def test_what_came_after_a_step_is_forgotten(tmp_path, rest):
     path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps({"step": step}) + "\n" for step in (5, 10, 15)) + rest)
+    path.write_text("".join(json.dumps(record_of(step)) + "\n" for step in (5, 10, 15)) + rest)
     MetricsFile(path).forget_after(10)
-    assert read_metrics(path) == [{"step": 5}, {"step": 10}]
+    assert read_metrics(path) == [record_of(5), record_of(10)]
     assert path.read_text().endswith("}\n")
 
 

@@ -9,7 +9,6 @@ from typing import IO
 from unspool.errors import SaveError
 
 _BLOCK = 2**20  # bytes
-_LAST = 8  # lines
 
 
 class AnswerFile:
@@ -28,8 +27,8 @@ class AnswerFile:
     ----------
     done : int
         Complete lines that were there.
-    last : list of str
-        The last eight of them at most, without ``\n``.
+    last : str
+        The last of them, without ``\n``.
     rest : bytes
         The start of what follows it: a line that was begun.
 
@@ -41,8 +40,7 @@ class AnswerFile:
 
     def __init__(self, path: Path, *, goes_on: bool) -> None:
         self.path = path
-        self.done, self.rest, self._end = 0, b"", 0
-        self.last: list[str] = []
+        self.done, self.last, self.rest, self._end = 0, "", b"", 0
         self._file: IO[bytes] | None = None
         try:
             if path.is_dir():
@@ -65,11 +63,10 @@ class AnswerFile:
                 self.done += block.count(b"\n")
                 if b"\n" in block:
                     self._end = file.tell() - len(block) + block.rindex(b"\n") + 1
-            start = max(0, self._end - _BLOCK)
-            file.seek(start)
-            lines = file.read(self._end - start).decode(errors="replace").split("\n")[:-1]
-            self.last = lines[1:][-_LAST:] if start else lines[-_LAST:]  # the first may be cut
+            file.seek(max(0, self._end - _BLOCK))
+            tail = file.read(self._end - file.tell())
             self.rest = file.read(_BLOCK)
+        self.last = tail.removesuffix(b"\n").rpartition(b"\n")[2].decode(errors="replace")
 
     def __enter__(self) -> AnswerFile:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain, tee
@@ -240,37 +239,23 @@ def _unanswered(
     translator: TextTranslator,
     decoding: BeamSettings,
 ) -> Iterator[Question]:
-    """The questions that a file leaves; refuse one whose last answers are not this model's.
-
-    Most of them must be: where two answers are all but equally good, another processor may have
-    written the other one.
-    """
-    answered: deque[Question] = deque(maxlen=len(file.last) + bool(file.rest))
+    """The questions that a file leaves; refuse one whose last answers are not this model's."""
+    last = None
     for number in range(file.done):
-        question = next(questions, None)
-        if question is None:
+        last = next(questions, None)
+        if last is None:
             raise DataError(
                 f"{file.path} has {file.done:,} lines and the input has {number:,}, expected no "
                 "more answers than texts; it answers another input, choose another --out"
             )
-        answered.append(question)
-    written, left = [f"{line}\n".encode() for line in file.last], questions
-    if file.rest:
-        begun = next(questions, None)
-        if begun is None:
-            raise _of_another(file, file.done + 1, None)
-        answered.append(begun)
-        written.append(file.rest)
-        left = chain([begun], questions)
-    first = file.done - len(file.last) + 1
-    strange = [
-        (number, question)
-        for number, (question, start) in enumerate(zip(answered, written, strict=True), first)
-        if not f"{_line(translator, question, decoding)}\n".encode().startswith(start)
-    ]
-    if strange and 2 * len(strange) >= len(written):
-        raise _of_another(file, *strange[-1])
-    return left
+    if last is not None and _line(translator, last, decoding) != file.last:
+        raise _of_another(file, file.done, last)
+    if not file.rest:
+        return questions
+    begun = next(questions, None)
+    if begun is None or not _line(translator, begun, decoding).encode().startswith(file.rest):
+        raise _of_another(file, file.done + 1, begun)
+    return chain([begun], questions)
 
 
 def _line(translator: TextTranslator, question: Question, decoding: BeamSettings) -> str:
@@ -287,7 +272,8 @@ def _of_another(file: AnswerFile, line: int, question: Question | None) -> DataE
     asked = question.place if question else "any text of the input"
     return DataError(
         f"{file.path}, line {line}: not what this model answers to {asked}, expected a translation "
-        "by the same model, options and input; give those, or choose another --out"
+        "by the same model, options and input; give those, remove the line and what follows to "
+        "have them answered anew, or choose another --out"
     )
 
 

@@ -3,7 +3,6 @@
 Shapes: ``N`` rows, ``V`` tokens of the vocabulary.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -79,7 +78,7 @@ class Ensemble:
             return said[0]
         if self.mean == "geometric":
             return (sum(said[1:], said[0]) / len(said)).log_softmax(1)
-        return functools.reduce(torch.logaddexp, said) - math.log(len(said))
+        return torch.stack(said).logsumexp(0) - math.log(len(said))
 
     def _check(self, said: list[Tensor]) -> None:
         sizes = [log_probabilities.shape[1] for log_probabilities in said]

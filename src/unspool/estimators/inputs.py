@@ -105,4 +105,6 @@ def read_labels(y: Any, count: int) -> Labels:
             "there is nothing to tell apart"
         )
     names = to_text(classes)
+    for name in names.tolist():
+        check_text(name, "a label of y")
     return Labels(classes, names, names[positions])

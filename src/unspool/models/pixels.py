@@ -84,7 +84,7 @@ class BinaryPixels(Pixels):
         logits = parameters.squeeze(-1)
         if temperature == 0:
             return (logits > 0).to(torch.uint8)
-        return (uniforms < torch.sigmoid(logits / temperature)).to(torch.uint8)
+        return (uniforms < _sigmoid(logits / temperature)).to(torch.uint8)
 
 
 class GreyPixels(Pixels):
@@ -136,7 +136,7 @@ class GreyPixels(Pixels):
         steps = torch.arange(1, self.num_values, device=means.device, dtype=means.dtype)
         edges = steps[:, None] * (2 / last) - (1 + 1 / last)  # between a value and the next
         scaled = (edges - means.unsqueeze(-2)) * inverse.unsqueeze(-2)  # (…, V - 1, M)
-        below, above = torch.sigmoid(scaled), torch.sigmoid(-scaled)
+        below, above = _sigmoid(scaled), _sigmoid(-scaled)
         inside = -torch.expm1(-2 / last * inverse).unsqueeze(-2)
         between = below[..., 1:, :] * above[..., :-1, :] * inside
         mass = torch.cat([below[..., :1, :], between, above[..., -1:, :]], -2)
@@ -150,7 +150,7 @@ class GreyPixels(Pixels):
         highest, best = probabilities.max(-1, keepdim=True)
         if temperature == 0:
             return best.squeeze(-1).to(torch.uint8)
-        mass = (probabilities / highest).pow(1 / temperature).cumsum(-1)
+        mass = torch.exp(torch.log(probabilities / highest) / temperature).cumsum(-1)
         below = (mass <= uniforms.unsqueeze(-1) * mass[..., -1:]).sum(-1)
         return below.clamp(max=self.num_values - 1).to(torch.uint8)
 
@@ -166,7 +166,13 @@ class GreyPixels(Pixels):
 
         since = of_chosen(F.pad(until[..., :-1], (1, 0)))
         left = (uniforms - since) / (of_chosen(until) - since)
-        distance = torch.logit(left, eps=_LEAST_CHANCE)  # of the standard logistic
+        left = left.clamp(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
+        distance = torch.log(left / (1 - left))  # of the standard logistic
         place = of_chosen(means) + distance * of_chosen(log_scales.clamp(min=_NARROWEST)).exp()
         last = self.num_values - 1
         return ((place + 1) * (last / 2)).round().clamp(0, last).to(torch.uint8)
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    """The same bits at every place: torch's takes another routine for an array's last numbers."""
+    return 1 / (1 + torch.exp(-x))

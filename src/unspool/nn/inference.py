@@ -158,6 +158,7 @@ def is_plain(tensor: Any, *shape: int) -> bool:
         and tensor.shape == shape
         and tensor.is_contiguous()
         and tensor.is_cpu
+        and not tensor.is_neg()
     )
 
 

@@ -97,7 +97,7 @@ def keeping_packed(network: nn.Module) -> Iterator[None]:
 
     The kernels read weights in an order of their own. To bring them into it takes longer than a
     step of a few sequences; where many steps follow one another, as in decoding, it is done once
-    and serves all that follow: by a decoder at its first step, by a layer at its second call.
+    and serves all that follow: by a recurrent layer at its second call, by all else at its first.
     Answers are the same to rounding.
 
     It takes as much memory as the weights. Where these change, they are packed anew; only what is

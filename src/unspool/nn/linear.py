@@ -16,7 +16,8 @@ class Linear(Keeping, nn.Linear):
 
     BLAS adds up a row's products in an order that hangs on how many rows there are; the kernels of
     the recurrent layers do not. What they do not serve (gradients, autocast, another device or
-    number type) goes to torch.
+    number type) goes to torch. The weights are packed at each call, or once inside
+    :func:`~unspool.nn.keeping.keeping_packed`.
 
     Examples
     --------
@@ -42,9 +43,10 @@ class Linear(Keeping, nn.Linear):
         """The packed weights; None where torch has to compute."""
         if torch.is_grad_enabled() or not kernels.only_numbers():
             return None
-        kernel = levels.batch_invariant(levels.kernel())
-        if kernel not in levels.names() or not self._is_served(input):
+        name = levels.serving(levels.kernel(), half=False)
+        if name is None or not self._is_served(input):
             return None
+        kernel = levels.batch_invariant(name)
         kept = self._kept if self._scopes else None
         if kept is not None and kept.serves(kernel):
             return kept.ready
@@ -58,6 +60,9 @@ class Linear(Keeping, nn.Linear):
             type(input) is Tensor
             and input.dtype is torch.float32
             and input.is_cpu
+            and input.layout is torch.strided
+            and not input.is_nested
+            and not input.is_neg()
             and input.numel() > 0
             and input.shape[-1:] == (self.in_features,)
             and is_plain(self.weight, self.out_features, self.in_features)

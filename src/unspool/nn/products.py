@@ -58,7 +58,7 @@ class PackedMatrix:
         ``B`` or, with ``transpose``, its transpose, in float32.
     transpose : bool
     kernel : str
-        What :func:`serving` named.
+        One of :func:`unspool.nn.levels.names`, or what :func:`serving` named.
     """
 
     def __init__(self, weight: Tensor, transpose: bool, kernel: str) -> None:

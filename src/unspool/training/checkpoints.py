@@ -86,6 +86,8 @@ class Checkpoints(Observer):
         for folder in checkpoints_in(self._folder):
             if _progress(folder).get("epoch") == best_epoch:
                 return part_of(_tensors(folder), "model")
+        for folder in checkpoints_in(self._folder):
+            _numbers(folder)  # a damaged one, which may have been it, is named
         raise ModelFolderError(
             f"{self._folder} lacks the checkpoint of epoch {best_epoch}, the best one, expected "
             "beside the newest; start the run again with unspool train"
@@ -94,9 +96,9 @@ class Checkpoints(Observer):
     def _drop_old(self) -> None:
         folders = checkpoints_in(self._folder)
         newest, old = folders[:_NEWEST_KEPT], folders[_NEWEST_KEPT:]
-        best = {_progress(folder).get("best_epoch") for folder in newest}
+        kept = {None, *(_progress(folder).get("best_epoch") for folder in newest)}
         for folder in old:
-            if _progress(folder).get("epoch") not in best:
+            if _progress(folder).get("epoch") not in kept:
                 shutil.rmtree(folder)
 
 

@@ -109,7 +109,7 @@ class _Change:
 def _changes(before: Any, now: Any, key: str = "") -> Iterator[_Change]:
     """The settings that both have, and that differ."""
     if isinstance(before, dict) and isinstance(now, dict) and key not in _WHOLE:
-        for name in before.keys() & now.keys():
+        for name in sorted(before.keys() & now.keys()):
             yield from _changes(before[name], now[name], f"{key}.{name}".lstrip("."))
     elif before != now:
         yield _Change(key, before, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,9 @@ class Record:
         return cls(progress.step, progress.epoch + 1, seconds, split, loss, known)
 
 
+_KEYS = {field.name for field in fields(Record)}
+
+
 class Observer:
     """Is told of a run's progress; does nothing with it. Subclasses do."""
 
@@ -100,7 +103,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and isinstance(record.get("step"), int):
+        if isinstance(record, dict) and record.keys() >= _KEYS:
             records.append(record)
     return records
 
@@ -127,11 +130,11 @@ class TensorBoard(Observer):
                 "pip install 'unspool[tensorboard]'"
             ) from None
         self._open = partial(SummaryWriter, str(folder))
-        self._writer: SummaryWriter | None = None
+        self._writer: SummaryWriter | None = None  # opened at the first record
 
     def forget_after(self, step: int) -> None:
         """Tell TensorBoard to drop what was recorded after a step."""
-        self._writer = self._open(purge_step=step + 1)
+        self._open = partial(self._open, purge_step=step + 1)
 
     def recorded(self, record: Record) -> None:
         """Write one point to each curve."""

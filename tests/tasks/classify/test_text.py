@@ -172,6 +172,8 @@ def test_the_estimator_takes_texts(tmp_path):
     for use in (classifier.predict, lambda texts: classifier.fit(texts, ["x", "y"])):
         with pytest.raises(DataError, match="text 1 of X has half of a surrogate pair"):
             use(["a", "b\ud83d"])
+    with pytest.raises(DataError, match="a label of y has half of a surrogate pair"):
+        classifier.fit(["a", "b"], ["x\ud83d", "y"])
 
 
 def test_a_classifier_of_numbers_takes_no_texts():
